@@ -1,0 +1,100 @@
+"""What a block parameter can be: None, bool, int, float or str, as values that compare and print in one way only."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from nas.errors import SpecError
+
+Choice: TypeAlias = None | bool | int | float | str
+"""A value of a block parameter. Optuna stores no other types, and so a rectangular kernel is the str "1x7"."""
+
+_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
+_NUMBER = re.compile(r"-?(\d+)(\.\d+)?(e[+-]?\d+)?")
+_KEYWORDS: Mapping[str, Choice] = {"none": None, "true": True, "false": False}
+_MAX_NUMBER = 32
+
+
+def normalise(value: object) -> Choice:
+    """The one representative of equal choices: 4.0 is 4.
+
+    Raises:
+        SpecError: the value is not None, bool, int, float or str, or is not finite.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise SpecError(f"{value} is not a finite number")
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    raise SpecError(f"a choice is None, bool, int, float or str, not {type(value).__name__}: {value!r}")
+
+
+def format_choice(value: Choice) -> str:
+    """The canonical text of a choice: `none`, `true`, `3`, `0.25`, `se`, `"1x7"`."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    return value if _BARE_WORD.fullmatch(value) and value not in _KEYWORDS else json.dumps(value)
+
+
+def parse_choice(text: str) -> Choice:
+    """The inverse of `format_choice`.
+
+    Raises:
+        SpecError: the text is no choice.
+    """
+    if text in _KEYWORDS:
+        return _KEYWORDS[text]
+    if _BARE_WORD.fullmatch(text):
+        return text
+    if text.startswith('"'):
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise SpecError(f"{text[:40]} is not a quoted string") from None
+        if isinstance(value, str):
+            return value
+    number = _NUMBER.fullmatch(text)
+    if number and len(text) <= _MAX_NUMBER:
+        return normalise(float(text)) if number[2] or number[3] else int(text)
+    raise SpecError(f"{text[:40]!r} is not none, true, false, a number, a word or a quoted string")
+
+
+class Params(Mapping[str, Choice]):
+    """A frozen, hashable mapping of parameter names to choices, ordered by name; equal where its text is equal.
+
+    Python holds True == 1, so two mappings that build different networks could compare equal; here they do not.
+    """
+
+    __slots__ = ("_items", "_text")
+
+    def __init__(self, items: Mapping[str, object] | None = None) -> None:
+        self._items: dict[str, Choice] = {name: normalise(value) for name, value in sorted((items or {}).items())}
+        self._text = ",".join(f"{name}={format_choice(value)}" for name, value in self._items.items())
+
+    def __getitem__(self, name: str) -> Choice:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        return self._text == other._text if isinstance(other, Params) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"Params({self._items!r})"

@@ -1,0 +1,51 @@
+"""The one tree of errors. Catch `NasError` and you have caught everything that `nas` raises on purpose.
+
+A message names the place, the value and the remedy; the command line prints it without a traceback and exits 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasError(Exception):
+    """Base of every error that `nas` raises on purpose."""
+
+
+class SpecError(NasError):
+    """A study file, an architecture text or a list of rows says something that cannot be meant."""
+
+
+class PluginError(NasError):
+    """A plugin does not load, breaks the contract, or collides with another one."""
+
+
+class BlockError(NasError):
+    """A block is unknown, or refuses what it is asked to be."""
+
+
+class StudyDriftError(NasError):
+    """A study is resumed with another space, other objectives or other conditions than it was created with."""
+
+
+class MeasureError(NasError):
+    """A candidate could not be measured; `outcome` is the word that its row gets.
+
+    Metrics raise it to name an outcome of their own choice among those of the report; anything else that a metric
+    raises becomes `metric_error`.
+    """
+
+    def __init__(self, message: str, outcome: str = "metric_error") -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class StoreError(NasError):
+    """A database cannot be opened, is not one of ours, or does not hold what is asked of it."""
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`" (did you mean 'mbconv'?)"` if one of `words` is close to `word`, else an empty string."""
+    close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -1,0 +1,96 @@
+"""From a network to a call that runs it once under the conditions asked for, seen to answer numbers."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from nas.errors import MeasureError
+from nas.latency.device import Device
+from nas.latency.faults import named
+from nas.latency.fold import Folding, fold_batch_norms
+from nas.latency.options import Conditions, LatencyOptions, Shape
+from nas.latency.reference import reference_network
+from nas.latency.timing import Call
+from nas.runtimes import RuntimeOptions
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that is ready: `call` runs it once and is called in inference mode."""
+
+    call: Call
+    folding: Folding
+    warnings: tuple[str, ...]
+
+
+def prepare_candidate(
+    network: nn.Module, input_shape: Shape, options: LatencyOptions, conditions: Conditions, seed: int
+) -> Candidate:
+    """A copy of the network, folded, converted, on its device and in its runtime; `seed` draws the input.
+
+    Raises:
+        MeasureError: it cannot be run, answers NaN, needs too much memory, or breaks the device.
+    """
+    device = conditions.device.torch_name
+    shape = (options.batch, *input_shape)
+    running = f"running the network on {'x'.join(map(str, shape))} {options.dtype} on {conditions.device}"
+    with named(running):
+        ours = copy.deepcopy(network).eval().requires_grad_(False)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+        folding = Folding(0, 0)
+        if options.fuse:  # in float32, whatever it is run in later: the scaled weights are rounded once
+            ours = ours.to(device, torch.float32)
+            folding = fold_batch_norms(ours, x[:1])
+        ours, x = _converted(ours, x, device, options)
+    with named(f"preparing runtime '{conditions.runtime.name}'"):
+        told = RuntimeOptions(device, options.dtype, options.memory_format, conditions.threads)
+        call = conditions.runtime.prepare(ours, x, told)
+    with named(running), torch.inference_mode():
+        return Candidate(call, folding, (*folding.warnings, *_check_numbers(call(), running)))
+
+
+def prepare_reference(options: LatencyOptions, device: Device) -> Call:
+    """The reference in the candidate's dtype and memory format, but always eager: one yardstick for all runtimes."""
+    network, x = _converted(*reference_network(), device.torch_name, options)
+    return functools.partial(network.requires_grad_(False), x)
+
+
+@contextmanager
+def memory_given_back(device: Device) -> Iterator[None]:
+    """What a candidate took on a GPU is free for the next one, however it ended."""
+    try:
+        yield
+    finally:
+        if device.kind == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _converted(network: nn.Module, x: Tensor, device: str, options: LatencyOptions) -> tuple[nn.Module, Tensor]:
+    dtype = getattr(torch, options.dtype)
+    memory_format = torch.channels_last if options.memory_format == "channels_last" else torch.contiguous_format
+    network = network.to(device, dtype)
+    if memory_format == torch.channels_last:
+        network = network.to(memory_format=memory_format)
+    return network, x.to(device, dtype).to(memory_format=memory_format)
+
+
+def _check_numbers(output: object, running: str) -> tuple[str, ...]:
+    """Warnings about the network's answer.
+
+    Raises:
+        MeasureError: it holds NaN.
+    """
+    values = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    if any(bool(value.isnan().any()) for value in values):
+        raise MeasureError(f"{running}: its output holds NaN", "nan")
+    if any(bool(value.isinf().any()) for value in values):
+        return ("the network's output holds infinities",)
+    return ()

@@ -1,0 +1,108 @@
+"""The machine that a measurement was taken on: what it is, and under "state" what it was doing at that moment."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nas.latency import gpu, processor
+from nas.latency.device import Device
+
+STATE = "state"
+"""The one key of an environment whose value changes from moment to moment."""
+
+BUSY = 0.25
+"""CPUs that others may take beyond the idle ones before that is worth a warning: the clock ticks are coarse."""
+
+
+def describe(device: Device) -> dict[str, object]:
+    """Facts that last, and under `STATE` those of this moment; plain values that JSON can hold.
+
+    A fact that this system does not tell is None. `environment["state"]["unavailable"]` says what could not be asked
+    at all, and why.
+    """
+    import torch
+
+    lasting: dict[str, object] = {
+        "device": device.name,
+        "host": socket.gethostname(),
+        "os": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "matmul_precision": torch.get_float32_matmul_precision(),  # "highest" is float32, "high" may be TF32
+        "cpu": processor.model(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpus": len(processor.available_cpus()),
+        "physical_cores": processor.physical_cores(),
+        "governor": processor.governor(),
+    }
+    state: dict[str, object] = {
+        "affinity": sorted(processor.available_cpus()),
+        "load_average": processor.load_average(),
+        "process": os.getpid(),
+    }
+    if device.kind == "cuda":
+        of_gpu, now = _cuda(device)
+        lasting |= of_gpu
+        state |= now
+    return {**lasting, STATE: state}
+
+
+def _cuda(device: Device) -> tuple[dict[str, object], dict[str, object]]:
+    import torch
+
+    backends: Any = torch.backends  # of which not everything is typed
+    card = torch.cuda.get_device_properties(device.torch_name)
+    uuid = str(card.uuid)
+    lasting, now, unavailable = gpu.facts(uuid)
+    free, total = torch.cuda.mem_get_info(device.torch_name)
+    if unavailable:
+        now["unavailable"] = unavailable
+    of_gpu = {
+        "gpu_uuid": uuid,
+        "gpu_memory_mib": total // 2**20,
+        "compute_capability": f"{card.major}.{card.minor}",
+        "cuda": torch.version.cuda,
+        "cudnn": backends.cudnn.version(),
+        "cudnn_benchmark": backends.cudnn.benchmark,
+        "convolution_precision": backends.cudnn.conv.fp32_precision,  # "tf32" or "ieee" of float32
+    }
+    return of_gpu | lasting, now | {"gpu_memory_free_mib": free // 2**20}
+
+
+def joined(before: Mapping[str, object], after: Mapping[str, object], foreign: float | None) -> dict[str, object]:
+    """One environment out of the two around a measurement, and how many CPUs others kept busy meanwhile."""
+    return lasting(before) | {STATE: {"before": before[STATE], "after": after[STATE], "foreign_cpus": foreign}}
+
+
+def doubts(environment: Mapping[str, object], threads: int) -> Iterator[str]:
+    """What in the state of a `joined` environment speaks against what was measured in it, with `threads` threads."""
+    state: Any = environment[STATE]
+    cpus: Any = environment["cpus"]
+    foreign, after = state["foreign_cpus"], state["after"]
+    if foreign is not None and foreign + threads > cpus + BUSY:
+        yield (f"other processes kept {foreign:g} of {cpus} CPUs busy while {threads} threads were timed: "
+               "this is the latency of a busy machine")
+    if after.get("unavailable"):
+        yield after["unavailable"]
+    if after.get("throttle_reasons"):
+        yield f"the GPU was throttled: {', '.join(after['throttle_reasons'])}"
+    if after.get("foreign_processes"):
+        yield f"other processes use this GPU: {', '.join(map(str, after['foreign_processes']))}"
+
+
+def lasting(environment: Mapping[str, object]) -> dict[str, object]:
+    """An environment without its state: equal for all measurements that may be compared."""
+    return {key: value for key, value in environment.items() if key != STATE}
+
+
+def fingerprint(environment: Mapping[str, object]) -> str:
+    """12 hex digits over what lasts: not over load, clocks, temperature or neighbours."""
+    text = json.dumps(lasting(environment), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

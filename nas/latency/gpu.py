@@ -1,0 +1,85 @@
+"""What NVIDIA's management library says of a GPU, through the package `nvidia-ml-py` where it is installed.
+
+Every fact is asked for on its own, since cards and drivers differ in what they tell; one that is not told is None.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+UNAVAILABLE = "GPU clocks, temperature, throttling and other processes are unknown: {cause}"
+
+_REASONS = {
+    "hw_slowdown": "HwSlowdown",
+    "hw_thermal_slowdown": "HwThermalSlowdown",
+    "hw_power_brake": "HwPowerBrakeSlowdown",
+    "sw_thermal_slowdown": "SwThermalSlowdown",
+    "sw_power_cap": "SwPowerCap",
+}
+
+
+@contextmanager
+def _library() -> Iterator[Any]:
+    import pynvml
+
+    pynvml.nvmlInit()
+    try:
+        yield pynvml
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def facts(uuid: str) -> tuple[dict[str, object], dict[str, object], str | None]:
+    """What a GPU is, what it is doing, and why that is unknown where it is.
+
+    `uuid` is the GPU's, as torch tells it, since indices differ between torch and the library. The first mapping
+    (driver, power limit, maximal clocks) lasts; the second (clocks, temperature, throttle reasons, processes other
+    than this one) is of this moment.
+    """
+    try:
+        with _library() as nvml:
+            handle = nvml.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}")
+            return _lasting(nvml, handle), _momentary(nvml, handle), None
+    except ImportError:
+        return {}, {}, UNAVAILABLE.format(cause="the package nvidia-ml-py is not installed")
+    except Exception as error:  # noqa: BLE001  # the library's own errors; its module may be another of that name
+        return {}, {}, UNAVAILABLE.format(cause=f"{type(error).__name__}: {error}")
+
+
+def _asked(nvml: Any, question: Callable[[], Any]) -> Any:
+    """The answer, or None where this card or driver does not tell."""
+    try:
+        return question()
+    except (nvml.NVMLError, AttributeError):  # an older library lacks newer questions
+        return None
+
+
+def _lasting(nvml: Any, handle: Any) -> dict[str, object]:
+    milliwatts = _asked(nvml, lambda: nvml.nvmlDeviceGetPowerManagementLimit(handle))
+    driver = _asked(nvml, nvml.nvmlSystemGetDriverVersion)
+    return {
+        "driver": driver.decode() if isinstance(driver, bytes) else driver,
+        "power_limit_w": None if milliwatts is None else round(milliwatts / 1000),
+        "max_sm_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        "max_memory_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_MEM)),
+    }
+
+
+def _momentary(nvml: Any, handle: Any) -> dict[str, object]:
+    mask = _asked(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+    processes = _asked(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    return {
+        "sm_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
+        "memory_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
+        "temperature_c": _asked(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        "throttle_reasons": None if mask is None else _names(nvml, mask),
+        "foreign_processes": None if processes is None else sorted(p.pid for p in processes if p.pid != os.getpid()),
+    }
+
+
+def _names(nvml: Any, mask: int) -> list[str]:
+    bits = {name: getattr(nvml, f"nvmlClocksThrottleReason{word}", 0) for name, word in _REASONS.items()}
+    return [name for name, bit in bits.items() if mask & bit]

@@ -1,0 +1,189 @@
+"""`nas.measure`: the whole road from a network to its latency. The measuring happens in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nas.arch import Architecture
+from nas.errors import SpecError
+from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference
+from nas.latency.device import Device
+from nas.latency.environment import describe, doubts, fingerprint, joined
+from nas.latency.faults import named
+from nas.latency.options import Conditions, LatencyOptions, Shape, find_runtime
+from nas.latency.processor import CpuTime, foreign_cpus
+from nas.latency.quiet import cpu_threads, no_garbage_collection
+from nas.latency.reference import VERSION as REFERENCE_VERSION
+from nas.latency.result import Latency
+from nas.latency.sampling import Samples, WarmUp, reference_every, sample, warm_up
+from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
+from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budget_s
+from nas.latency.timing import Call, timer_of
+from nas.runtimes import RuntimeSpec
+
+
+def measure(
+    arch: Architecture | str | nn.Module,
+    device: str = LatencyOptions.device,
+    *,
+    batch: int = LatencyOptions.batch,
+    runtime: str = LatencyOptions.runtime,
+    dtype: str = LatencyOptions.dtype,
+    memory_format: str = LatencyOptions.memory_format,
+    threads: int | str = LatencyOptions.threads,
+    fuse: bool = LatencyOptions.fuse,
+    target: float = LatencyOptions.target,
+    max_seconds: float = LatencyOptions.max_seconds,
+    max_samples: int = LatencyOptions.max_samples,
+    input_shape: Sequence[int] | None = None,
+    plugins: Sequence[str | Path] = (),
+    seed: int = 0,
+) -> Latency:
+    """The latency of a network: an architecture, its text, the name of a published one, or any module.
+
+    The options are those of a latency column, see `nas.latency.options.LatencyOptions`. `input_shape` is (channels,
+    height, width), needed for a module and only for a module, whose own weights and training mode stay untouched.
+    `plugins` are local files with further blocks and runtimes. `seed` draws the input, and the weights of a network
+    that is built here.
+
+    Raises:
+        SpecError: an option is refused, or `arch` names no network.
+        BlockError, PluginError: the architecture cannot be built, a plugin cannot be loaded.
+        MeasureError: the network cannot be run (`invalid`), answers NaN (`nan`), needs more memory than there is
+            (`oom`), or breaks the device (`device_error`); the word is the error's `outcome`.
+    """
+    from nas.plugins import load_plugins
+
+    options = LatencyOptions(
+        device, runtime, batch, dtype, memory_format, threads, fuse, target, max_seconds, max_samples
+    )
+    known = load_plugins(plugins)
+    spec = find_runtime(runtime, known.runtimes)
+    if isinstance(arch, nn.Module):
+        return measure_module(arch, _checked(input_shape), options, spec, seed)
+    if input_shape is not None:
+        raise SpecError("input_shape is for modules: an architecture has its own")
+    from nas.network import build_network
+    from nas.zoo import load
+
+    value = load(arch, plugins) if isinstance(arch, str) else arch
+    options.resolve(spec, [value.input_shape])  # before anything is built
+    network = build_network(value, known.blocks, seed=seed)
+    return measure_module(network, value.input_shape, options, spec, seed)
+
+
+def _checked(input_shape: Sequence[int] | None) -> Shape:
+    if input_shape is None:
+        raise SpecError("input_shape: a module does not say what it takes in; give (channels, height, width)")
+    whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in input_shape)
+    if len(input_shape) != 3 or not whole:
+        raise SpecError(f"input_shape = {input_shape!r}: give (channels, height, width), whole numbers from 1")
+    channels, height, width = input_shape
+    return channels, height, width
+
+
+def measure_module(
+    network: nn.Module, input_shape: Shape, options: LatencyOptions, runtime: RuntimeSpec, seed: int = 0
+) -> Latency:
+    """The latency of a module that takes (batch, *input_shape); the module itself is copied, not touched.
+
+    Raises:
+        SpecError: this machine cannot do what the options ask for.
+        MeasureError: the network cannot be run, see `measure`.
+    """
+    conditions = options.resolve(runtime, [input_shape])
+    device = conditions.device
+    before = describe(device)
+    with memory_given_back(device), cpu_threads(conditions.threads), torch.no_grad():
+        candidate = prepare_candidate(network, input_shape, options, conditions, seed)
+        reference = prepare_reference(options, device)
+        with named("timing the network"):
+            begin = CpuTime.now()
+            timed = _time(candidate.call, reference, options, device)
+            foreign = foreign_cpus(begin, CpuTime.now())
+    environment = joined(before, describe(device), foreign)
+    return _latency(options, conditions, candidate, timed, environment)
+
+
+@dataclass(frozen=True)
+class _Timed:
+    warm: WarmUp
+    repeats: int  # calls in a sample
+    samples: Samples
+
+
+def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Device) -> _Timed:
+    """Warms both up, then samples them."""
+    timer = timer_of(device.torch_name)
+    with no_garbage_collection(), torch.inference_mode():
+        reference_level = warm_up(reference, timer, REFERENCE_WARM_UP, options.max_seconds).level_s
+        warm = warm_up(candidate, timer, WARM_UP[device.kind], options.max_seconds)
+        repeats = timer.repeats(warm.level_s)
+        left = budget_s(warm.level_s, options.max_seconds) - warm.seconds
+        rule = StoppingRule(options.target, left, options.max_samples)
+        every = reference_every(warm.level_s * repeats, reference_level)
+        return _Timed(warm, repeats, sample(candidate, reference, timer, rule, repeats=repeats, every=every))
+
+
+def _latency(
+    options: LatencyOptions,
+    conditions: Conditions,
+    candidate: Candidate,
+    timed: _Timed,
+    environment: Mapping[str, object],
+) -> Latency:
+    to_ms = 1e3
+    warm, samples, folding = timed.warm, timed.samples, candidate.folding
+    times = samples.candidate_s
+    interval = median_interval(times)
+    ratio = median(samples.ratios)
+    fused = options.fuse and folding.complete
+    notices = [conditions.device.notice] if conditions.device.notice else []
+    warnings = [*notices, *candidate.warnings, *doubts(environment, conditions.threads)]
+    if interval.coverage < CONFIDENCE:
+        warnings.append(f"only {len(times)} samples in max_seconds = {options.max_seconds:g}: the interval holds the "
+                        f"median in {interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
+    return Latency(
+        median_ms=median(times) * to_ms,
+        low_ms=interval.low * to_ms,
+        high_ms=interval.high * to_ms,
+        coverage=interval.coverage,
+        iqr_ms=interquartile_range(times) * to_ms,
+        samples_ms=tuple(value * to_ms for value in times),
+        reference_ratio=ratio,
+        reference_samples_ms=tuple(value * to_ms for value in samples.reference_s),
+        fused=fused,
+        stopped_by=samples.stopped_by,
+        environment=environment,
+        warnings=tuple(warnings),
+        conditions={
+            "device": str(conditions.device),
+            "runtime": conditions.runtime.name,
+            "runtime_version": conditions.runtime.version,
+            "batch": options.batch,
+            "dtype": options.dtype,
+            "memory_format": options.memory_format,
+            "threads": conditions.threads,
+            "fused": fused,
+            "batch_norms": folding.norms,
+            "batch_norms_folded": folding.folded,
+            "caches": "warm",
+            "reference_version": REFERENCE_VERSION,
+            "reference_ratio": ratio,
+            "reference_ms": median(samples.reference_s) * to_ms,
+            "stopped_by": samples.stopped_by,
+            "target": options.target,
+            "coverage": interval.coverage,
+            "calls_per_sample": timed.repeats,
+            "warm_up_calls": warm.calls,
+            "warm_up_seconds": warm.seconds,
+            "warm_up_stable": warm.stable,
+            "seconds": warm.seconds + samples.seconds,
+            "environment": fingerprint(environment),
+        },
+    )

@@ -1,0 +1,94 @@
+"""How a call is timed: on the host's clock where the call has finished when it returns, on the device's otherwise."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Call = Callable[[], object]
+
+MIN_SAMPLE_S = 100e-6
+"""A sample of the host's clock lasts at least this long, or reading the clock would be part of what is timed."""
+
+
+class Timer(Protocol):
+    """Times calls of one device."""
+
+    def __call__(self, call: Call, repeats: int = 1) -> float:
+        """Seconds a call, over `repeats` calls."""
+
+    def repeats(self, pass_s: float) -> int:
+        """How many calls of `pass_s` seconds make a sample that is long enough for the clock."""
+
+
+@dataclass(frozen=True)
+class HostTimer:
+    """Times calls that have finished when they return. `clock_ns` reads nanoseconds."""
+
+    clock_ns: Callable[[], int] = time.perf_counter_ns
+
+    def __call__(self, call: Call, repeats: int = 1) -> float:
+        """Seconds a call, over `repeats` calls in a row."""
+        if repeats == 1:
+            begin = self.clock_ns()
+            call()
+            end = self.clock_ns()
+            return (end - begin) / 1e9
+        times = range(repeats)
+        begin = self.clock_ns()
+        for _ in times:
+            call()
+        end = self.clock_ns()
+        return (end - begin) / 1e9 / repeats
+
+    def repeats(self, pass_s: float) -> int:
+        """How many calls last for `MIN_SAMPLE_S`."""
+        return max(1, math.ceil(MIN_SAMPLE_S / max(pass_s, 1e-9)))
+
+
+@dataclass
+class CudaTimer:
+    """Times calls that queue work on a CUDA device, by events on its current stream.
+
+    The device is idle before each call and synchronised after it, so a sample is one pass from its first launch to
+    the end of its last kernel: in eager mode the host's launches are inside, where they are what the device waits
+    for. Passes are never queued behind each other: that would be throughput.
+    """
+
+    device: str
+    _begin: Any = field(init=False, repr=False)
+    _end: Any = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        import torch
+
+        event: Any = torch.cuda.Event  # untyped
+        with torch.cuda.device(self.device):
+            self._begin, self._end = event(enable_timing=True), event(enable_timing=True)
+
+    def __call__(self, call: Call, repeats: int = 1) -> float:
+        """Seconds a call: the mean over `repeats` calls, each timed alone."""
+        import torch
+
+        total_ms = 0.0
+        with torch.cuda.device(self.device):
+            for _ in range(repeats):
+                torch.cuda.synchronize()
+                self._begin.record()
+                call()
+                self._end.record()
+                self._end.synchronize()
+                total_ms += self._begin.elapsed_time(self._end)
+        return total_ms / 1e3 / repeats
+
+    def repeats(self, pass_s: float) -> int:  # noqa: ARG002  # however short it is
+        """One: the device's clock is not read by the host, and resolves about half a microsecond."""
+        return 1
+
+
+def timer_of(device: str) -> Timer:
+    """The timer of a device that `resolve_device` named: "cpu" or "cuda:0"."""
+    return HostTimer() if device == "cpu" else CudaTimer(device)

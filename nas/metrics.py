@@ -1,0 +1,169 @@
+"""What a metric plugin hands over: `MetricSpec`, and what it is told of a candidate: `MetricContext`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from nas.arch import NAME, Architecture
+from nas.outcomes import FIXED_COLUMNS
+from nas.registry import Registry
+from nas.runtimes import RuntimeRegistry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its interval, and where there are any the samples behind it.
+
+    `low` and `high` are a 95 % confidence interval of `value` unless the metric's documentation says otherwise.
+    `conditions` are facts found while measuring (`fused`, `reference_ratio`, ...), kept beside the value;
+    `environment` describes the machine and is kept once for all measurements that share it.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    samples: Sequence[float] = ()
+    iqr: float | None = None
+    conditions: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, object] | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A column's setting, as far as it is known before any candidate is: for `MetricSpec.check` and `.conditions`."""
+
+    options: Mapping[str, object]
+    input_shapes: tuple[tuple[int, int, int], ...]  # every (channels, height, width) that the study can propose
+    classes: int
+    runtimes: RuntimeRegistry = field(default_factory=RuntimeRegistry)
+
+
+@dataclass
+class MetricContext:
+    """One candidate, as a metric sees it.
+
+    `options` are the study's `[columns.NAME]` over the metric's defaults. `build_network` is called at most once;
+    the module that it returns is fresh and seeded for this metric alone, in train mode, on the CPU.
+    """
+
+    arch: Architecture
+    input_shape: tuple[int, int, int]
+    options: Mapping[str, object]
+    seed: int
+    device: str
+    build_network: Callable[[], nn.Module]
+    runtimes: RuntimeRegistry = field(default_factory=RuntimeRegistry)
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    stop_rule: Callable[[Sequence[tuple[int, float]]], bool] = lambda curve: False
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The candidate as a module, built when first asked for."""
+        return self.build_network()
+
+    def report(self, step: int, value: float) -> None:
+        """Tells an intermediate value of a metric that learns."""
+        self.curve.append((step, value))
+
+    def should_stop(self) -> bool:
+        """Whether the study has seen enough of this candidate's curve."""
+        return self.stop_rule(self.curve)
+
+
+def no_objection(setting: Setting) -> str | None:
+    """The default `check`: every setting is fine."""
+    return None
+
+
+def no_conditions(setting: Setting) -> Mapping[str, object]:
+    """The default `conditions`: the value depends on the network, the options and the seed alone."""
+    return {}
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One thing that a column of a report can hold.
+
+    Attributes:
+        name: what study files call it.
+        unit: of the value, such as "ms".
+        direction: which way is better; an objective the other way round is an error.
+        version: raise it when the same network begins to get another value.
+        compute: `compute(context)` returns the value, or an `Estimate` where there is an interval.
+        cost: "free" where the value follows from `context.arch` alone, exactly and at once.
+        options: option -> default value. A mapping makes every other key of `[columns.NAME]` an error;
+            None takes any.
+        check: why this setting is refused (a folder that is missing, ...), or None. Asked before a study starts.
+        conditions: what else the value depends on (a fingerprint of the data, of the machine): part of its cache key.
+        seeded: whether the seed changes the value.
+    """
+
+    name: str
+    unit: str
+    direction: Literal["minimize", "maximize"]
+    version: int
+    compute: Callable[[MetricContext], float | Estimate]
+    cost: Literal["free", "cheap", "expensive"] = "expensive"
+    options: Mapping[str, object] | None = None
+    check: Callable[[Setting], str | None] = no_objection
+    conditions: Callable[[Setting], Mapping[str, object]] = no_conditions
+    seeded: bool = True
+
+
+def as_estimate(value: object, metric: str) -> Estimate:
+    """What a metric returned, as an `Estimate` of floats.
+
+    Raises:
+        TypeError: it is neither a number nor an `Estimate`.
+    """
+    estimate = value if isinstance(value, Estimate) else None
+    number = estimate.value if estimate else value
+    try:
+        number = float(number)  # type: ignore[arg-type]  # numpy and torch scalars are welcome
+    except (TypeError, ValueError):
+        raise TypeError(f"metric '{metric}' must return a number or an Estimate, got {type(value).__name__}") from None
+    if estimate is None:
+        return Estimate(number)
+    return Estimate(number, *(getattr(estimate, name) for name in list(Estimate.__dataclass_fields__)[1:]))
+
+
+def is_finite(value: float | None) -> bool:
+    """Whether the value is there and neither NaN nor infinite."""
+    return value is not None and math.isfinite(value)
+
+
+def broken_contract(spec: object) -> str | None:
+    """What is wrong with a metric spec that a plugin handed over, or None."""
+    if not isinstance(spec, MetricSpec):
+        return f"nas_metrics must give MetricSpec values, got {type(spec).__name__}"
+    if not isinstance(spec.name, str) or not NAME.fullmatch(spec.name):
+        return f"metric name {spec.name!r} must be lower case letters, digits and underscores"
+    if spec.name in FIXED_COLUMNS:
+        return f"metric name '{spec.name}' is a fixed column of every report; choose another name"
+    if isinstance(spec.version, bool) or not isinstance(spec.version, int) or spec.version < 1:
+        return f"metric '{spec.name}': version {spec.version!r} must be a whole number from 1"
+    if spec.direction not in ("minimize", "maximize"):
+        return f"metric '{spec.name}': direction {spec.direction!r} must be 'minimize' or 'maximize'"
+    if spec.cost not in ("free", "cheap", "expensive"):
+        return f"metric '{spec.name}': cost {spec.cost!r} must be 'free', 'cheap' or 'expensive'"
+    if not isinstance(spec.unit, str):
+        return f"metric '{spec.name}': unit {spec.unit!r} must be a text"
+    for hook in ("compute", "check", "conditions"):
+        if not callable(getattr(spec, hook)):
+            return f"metric '{spec.name}': {hook} must be callable, got {getattr(spec, hook)!r}"
+    return None
+
+
+class MetricRegistry(Registry[MetricSpec]):
+    """The metrics that are known; raises `PluginError` for one that is not."""
+
+    kind = "metric"
+    broken_contract = staticmethod(broken_contract)

@@ -1,0 +1,108 @@
+"""`latency_ms` and `throughput`: how long one pass of the candidate takes, and how many images a second that makes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import nas
+from nas.errors import NasError
+from nas.latency.environment import describe, fingerprint, lasting
+from nas.latency.options import LatencyOptions, find_runtime
+from nas.latency.result import Latency
+from nas.latency.statistics import interquartile_range
+
+
+def measured(context: nas.MetricContext) -> Latency:
+    """The candidate's latency under the column's options."""
+    from nas.latency.measure import measure_module
+
+    options = LatencyOptions.of(context.options)
+    runtime = find_runtime(options.runtime, context.runtimes)
+    return measure_module(context.network, context.input_shape, options, runtime)
+
+
+def latency_ms(context: nas.MetricContext) -> nas.Estimate:
+    """The median pass in milliseconds; lower is better."""
+    latency = measured(context)
+    return nas.Estimate(
+        value=latency.median_ms,
+        low=latency.low_ms,
+        high=latency.high_ms,
+        samples=latency.samples_ms,
+        iqr=latency.iqr_ms,
+        conditions=facts(latency),
+        environment=lasting(latency.environment),
+        message="; ".join(latency.warnings),
+    )
+
+
+def throughput(context: nas.MetricContext) -> nas.Estimate:
+    """Images a second at this batch, one pass after the other: batch / latency; higher is better.
+
+    It measures for itself: a study with both columns times its candidates twice, each under its own options.
+    """
+    latency = measured(context)
+    images = 1e3 * LatencyOptions.of(context.options).batch
+    samples = tuple(images / sample for sample in latency.samples_ms)
+    return nas.Estimate(
+        value=images / latency.median_ms,
+        low=images / latency.high_ms,
+        high=images / latency.low_ms,
+        samples=samples,
+        iqr=interquartile_range(samples),
+        conditions=facts(latency),
+        environment=lasting(latency.environment),
+        message="; ".join(latency.warnings),
+    )
+
+
+def facts(latency: Latency) -> dict[str, object]:
+    """What was found while measuring: conditions, the reference's samples, and the machine's state."""
+    return {
+        **latency.conditions,
+        "reference_samples_ms": latency.reference_samples_ms,
+        "state": latency.environment["state"],
+    }
+
+
+def check(setting: nas.Setting) -> str | None:
+    """Why this machine cannot measure under these options, or None."""
+    try:
+        options = LatencyOptions.of(setting.options)
+        options.resolve(find_runtime(options.runtime, setting.runtimes), setting.input_shapes)
+    except NasError as error:
+        return str(error)
+    return None
+
+
+def conditions(setting: nas.Setting) -> dict[str, object]:
+    """What the options mean here: the device, the threads, the machine, and the runtime's version and source."""
+    options = LatencyOptions.of(setting.options)
+    runtime = find_runtime(options.runtime, setting.runtimes)
+    resolved = options.resolve(runtime, setting.input_shapes)
+    return {
+        "device": resolved.device.torch_name,
+        "threads": resolved.threads,
+        "environment": fingerprint(describe(resolved.device)),
+        "runtime_version": runtime.version,
+        "runtime_source": setting.runtimes.origin(runtime.name).digest,
+    }
+
+
+@nas.hookimpl
+def nas_metrics() -> list[nas.MetricSpec]:
+    """`latency_ms` and `throughput`."""
+    latency = nas.MetricSpec(
+        name="latency_ms",
+        unit="ms",
+        direction="minimize",
+        version=1,
+        compute=latency_ms,
+        cost="cheap",
+        options=LatencyOptions().as_dict(),
+        check=check,
+        conditions=conditions,
+        seeded=False,
+    )
+    images = replace(latency, name="throughput", unit="images/s", direction="maximize", compute=throughput)
+    return [latency, images]
