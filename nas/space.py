@@ -15,9 +15,9 @@ from itertools import product
 from typing import Protocol
 
 from nas.arch import Architecture, Head, Norm, Stage, Stem
-from nas.blocks import RESERVED, BlockRegistry, BlockSpec
+from nas.blocks import RESERVED, BlockRegistry, BlockSpec, never
 from nas.canonical import canonicalise
-from nas.choices import Choice, Params, format_choice
+from nas.choices import Choice, Params, format_choice, normalise
 from nas.errors import BlockError, SpecError, nearest
 from nas.spec import StageSection, StudySpec
 
@@ -70,16 +70,25 @@ class SearchSpace:
         for key in stage.named:
             if not any(key in spec.params for spec in specs.values()):
                 known = {name for spec in specs.values() for name in spec.params} | RESERVED
-                raise self._error(f"stages[{position}].{key}", f"none of the blocks {', '.join(specs)} has a parameter "
-                                  f"'{key}'{nearest(key, known)}; they have {', '.join(sorted(known - RESERVED)) or 'none'}")
+                raise self._error(
+                    f"stages[{position}].{key}",
+                    f"none of the blocks {', '.join(specs)} has a parameter "
+                    f"'{key}'{nearest(key, known)}; they have {', '.join(sorted(known - RESERVED)) or 'none'}",
+                )
         for name, table in stage.tables.items():
             if name not in specs:
-                raise self._error(f"stages[{position}].{name}", f"a table of the parameters of block '{name}', which is "
-                                  f"not among this stage's blocks {', '.join(specs)}{nearest(name, specs)}")
+                raise self._error(
+                    f"stages[{position}].{name}",
+                    f"a table of the parameters of block '{name}', which is "
+                    f"not among this stage's blocks {', '.join(specs)}{nearest(name, specs)}",
+                )
             for key in table:
                 if key not in specs[name].params:
-                    raise self._error(f"stages[{position}].{name}.{key}", f"block '{name}' has no parameter '{key}'"
-                                      f"{nearest(key, specs[name].params)}; it has {', '.join(specs[name].params) or 'none'}")
+                    raise self._error(
+                        f"stages[{position}].{name}.{key}",
+                        f"block '{name}' has no parameter '{key}'"
+                        f"{nearest(key, specs[name].params)}; it has {', '.join(specs[name].params) or 'none'}",
+                    )
         prefix = f"stage{position}"
         self._all |= {f"{prefix}.{key}": getattr(stage, key) for key in ("block", "repeats", "channels", "stride")}
         self._all |= {f"{prefix}.{key}": choices for key, choices in stage.named.items()}
@@ -97,11 +106,16 @@ class SearchSpace:
             return
         before = self.channels_before(position)
         if 1 not in stage.stride:
-            raise self._error(f"stages[{position}].repeats", "0 leaves the stage out, which its stride of 2 forbids; "
-                              "write stride = 1, or repeats from 1")
+            raise self._error(
+                f"stages[{position}].repeats",
+                "0 leaves the stage out, which its stride of 2 forbids; write stride = 1, or repeats from 1",
+            )
         if not before & set(stage.channels):
-            raise self._error(f"stages[{position}].repeats", f"0 leaves the stage out, but it would change the channels "
-                              f"from {_either(before)} to {_either(stage.channels)}")
+            raise self._error(
+                f"stages[{position}].repeats",
+                f"0 leaves the stage out, but it would change the channels "
+                f"from {_either(before)} to {_either(stage.channels)}",
+            )
 
     def channels_before(self, position: int) -> set[int]:
         """Every number of channels that the stage at `position` can take in."""
@@ -174,11 +188,15 @@ class SearchSpace:
         before = chosen["stem.channels"]
         for position in range(len(self.spec.stages)):
             prefix = f"stage{position}"
-            block, repeats, channels, stride = (chosen[f"{prefix}.{k}"] for k in ("block", "repeats", "channels", "stride"))
+            block, repeats, channels, stride = (
+                chosen[f"{prefix}.{k}"] for k in ("block", "repeats", "channels", "stride")
+            )
             if repeats == 0:
                 if stride != 1 or channels != before:
-                    raise SpecError(f"stages[{position}]: repeats = 0 leaves it out, but it changes {before} channels "
-                                    f"to {channels} at stride {stride}")
+                    raise SpecError(
+                        f"stages[{position}]: repeats = 0 leaves it out, but it changes {before} channels "
+                        f"to {channels} at stride {stride}"
+                    )
                 continue
             spec = self.blocks[str(block)]
             params = {}
@@ -215,11 +233,86 @@ class SearchSpace:
 
         Raises:
             SpecError: the architecture does not lie in this space; the first thing that differs is named.
+            BlockError: the architecture is none of blocks that are known.
         """
-        from nas.encode import encode
+        arch = canonicalise(arch, self.blocks)
+        wanted: dict[str, Choice] = {"act": arch.act, "drop_path": arch.drop_path, "resolution": arch.input_shape[1]}
+        for part, section in (("stem", arch.stem), ("head", arch.head)):
+            wanted |= {f"{part}.{key}": value for key, value in vars(section).items()}
+        chosen = {}
+        for name, choices in self._all.items():
+            if name in wanted:
+                chosen[name] = self._pick(name, choices, wanted[name])
+        stages = self._encode_stages(arch.stages, 0, arch.stem.channels)
+        values = {d.name: {**chosen, **stages}.get(d.name, d.choices[0]) for d in self.dimensions}
+        found = self.decode(values)
+        if found != arch:
+            raise SpecError(f"not in this space: {_first_difference(found, arch)}")
+        return values
 
-        return encode(self, arch)
+    def _pick(self, name: str, choices: tuple[Choice, ...], wanted: Choice) -> Choice:
+        for choice in choices:
+            if format_choice(choice) == format_choice(normalise(wanted)):
+                return choice
+        raise SpecError(
+            f"not in this space: {name} is {format_choice(normalise(wanted))}, "
+            f"the study has {', '.join(map(format_choice, choices))}"
+        )
+
+    def _encode_stages(self, stages: tuple[Stage, ...], position: int, before: int) -> dict[str, Choice]:
+        """Matches `stages` with the study's from `position` on; a stage of the study may be left out or idle."""
+        if position == len(self.spec.stages):
+            if stages:
+                raise SpecError(f"not in this space: it has {len(stages)} stages more than the study")
+            return {}
+        complaint = SpecError(f"not in this space: the study's stages[{position}] has no counterpart in it")
+        if stages:
+            try:
+                own = self._encode_stage(stages[0], position)
+                return own | self._encode_stages(stages[1:], position + 1, stages[0].channels)
+            except SpecError as error:
+                complaint = error
+        for idle in self._idle(position, before):
+            try:
+                return idle | self._encode_stages(stages, position + 1, before)
+            except SpecError:
+                continue
+        raise complaint
+
+    def _encode_stage(self, stage: Stage, position: int) -> dict[str, Choice]:
+        prefix = f"stage{position}"
+        chosen = {
+            key: self._pick(f"{prefix}.{key}", self._all[f"{prefix}.{key}"], getattr(stage, key))
+            for key in ("block", "repeats", "channels", "stride")
+        }
+        found = {f"{prefix}.{key}": choice for key, choice in chosen.items()}
+        for key, value in stage.params.items():
+            name = f"{prefix}.{stage.block}.{key}"
+            name = name if name in self._all else f"{prefix}.{key}"
+            # A parameter without effect stands at its default, which need not be among the choices: any will do.
+            idle = value == self.blocks[stage.block].defaults[key] and value not in self._all[name]
+            found[name] = self._all[name][0] if idle else self._pick(name, self._all[name], value)
+        return found
+
+    def _idle(self, position: int, before: int) -> Iterator[dict[str, Choice]]:
+        """The choices that may make the stage at `position` nothing at all."""
+        prefix, stage = f"stage{position}", self.spec.stages[position]
+        if 1 not in stage.stride or before not in stage.channels:
+            return
+        place: dict[str, Choice] = {f"{prefix}.stride": 1, f"{prefix}.channels": before}
+        if 0 in stage.repeats:
+            yield place | {f"{prefix}.repeats": 0}
+        for name in stage.block:
+            if self.blocks[name].noop is not never:
+                yield place | {f"{prefix}.block": name, f"{prefix}.repeats": max(stage.repeats)}
 
 
 def _either(choices: set[int] | tuple[int, ...]) -> str:
     return " or ".join(format_choice(choice) for choice in sorted(choices))
+
+
+def _first_difference(found: Architecture, wanted: Architecture) -> str:
+    for ours, theirs in zip(found.text.split(), wanted.text.split(), strict=False):
+        if ours != theirs:
+            return f"it has {theirs}, the study {ours}"
+    return f"it has {len(wanted.stages)} stages, the study {len(found.stages)}"

@@ -85,7 +85,9 @@ class StudySection(_Section):
 class InputSection(_Section):
     """`[input]`: what the network takes in, and how many classes it tells apart."""
 
-    shape: Annotated[tuple[StrictInt, StrictInt, StrictInt], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
+    shape: Annotated[
+        tuple[StrictInt, StrictInt, StrictInt], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ]
     resolution: Annotated[tuple[int, ...], _bounded("resolutions", 1, 8192)] | None = None
     classes: Annotated[StrictInt, Field(ge=1, le=MAX_SIZE)] = 1000
 
@@ -190,7 +192,9 @@ class StudySpec(_Section):
     network: NetworkSection = NetworkSection()
     stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
     objectives: Annotated[dict[str, Literal["minimize", "maximize"]], Field(min_length=1)]
-    constraints: dict[str, Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]] = {}
+    constraints: dict[
+        str, Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]
+    ] = {}
     columns: dict[str, ColumnSection] = {}
     plugins: tuple[StrictStr, ...] = ()
     source: str = Field(default="study", exclude=True)
@@ -331,8 +335,11 @@ def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
 def _check_meaning(spec: StudySpec) -> None:
     """What types alone cannot say."""
     if spec.study.sampler not in SAMPLERS:
-        raise spec.error("study.sampler", f"unknown sampler {spec.study.sampler!r}{nearest(spec.study.sampler, SAMPLERS)};"
-                                          f" there are {', '.join(SAMPLERS)}")
+        raise spec.error(
+            "study.sampler",
+            f"unknown sampler {spec.study.sampler!r}{nearest(spec.study.sampler, SAMPLERS)};"
+            f" there are {', '.join(SAMPLERS)}",
+        )
     for size in spec.input.shape:
         if not 1 <= size <= 8192:
             raise spec.error("input.shape", f"[channels, height, width] from 1 to 8192, got {list(spec.input.shape)}")
@@ -350,11 +357,13 @@ def _check_meaning(spec: StudySpec) -> None:
     for name in (*spec.objectives, *spec.constraints):
         if name in FIXED_COLUMNS and name not in COST_COLUMNS:
             where = "objectives" if name in spec.objectives else "constraints"
-            raise spec.error(f"{where}.{name}", f"'{name}' is no number to compare; of the fixed columns there are "
-                                                f"{', '.join(COST_COLUMNS)}")
+            raise spec.error(
+                f"{where}.{name}",
+                f"'{name}' is no number to compare; of the fixed columns there are {', '.join(COST_COLUMNS)}",
+            )
     for name, direction in spec.objectives.items():
         if name in COST_COLUMNS and direction != "minimize":
-            raise spec.error(f"objectives.{name}", f"{name} is better the smaller it is: write \"minimize\"")
+            raise spec.error(f"objectives.{name}", f'{name} is better the smaller it is: write "minimize"')
     try:
         bounds = spec.bounds
     except SpecError as error:

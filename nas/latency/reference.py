@@ -18,19 +18,21 @@ INPUT_SHAPE = (1, 3, 64, 64)
 def reference_network() -> tuple[nn.Module, Tensor]:
     """The network, in eval mode, and its input: float32, on the CPU, the same values every time."""
     random = torch.Generator().manual_seed(VERSION)
-    network = nn.Sequential(
-        nn.Conv2d(3, 16, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(32, 32, 3, padding=1, groups=32),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 1),
-        nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(64, 10),
-    )
+    with torch.device("meta"):  # so that no weights are drawn from the caller's random state
+        network = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3, padding=1, groups=32),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(64, 10),
+        )
+    network = network.to_empty(device="cpu")
     with torch.no_grad():
         for values in network.parameters():
             fan_in = values[0].numel()

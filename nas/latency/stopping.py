@@ -74,7 +74,7 @@ class WarmUpRule:
     """
 
     min_seconds: float = 0.1
-    max_share: float = 0.2
+    max_share: float = 0.3
     window_s: float = 0.03
     windows: int = 3
     tolerance: float = 0.02

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 from nas.errors import MeasureError
 from nas.train.data import Dataset, Split
 
-WARM_UP = 0.2
+WARM_UP = 0.3
 """The share of the steps over which the learning rate rises; over the others it falls along a cosine to 0."""
 
 CHECK_EVERY = 8
@@ -103,9 +103,10 @@ def train(
         MeasureError: with the outcome `nan` (loss or outputs are not finite), `oom` (out of memory), `timeout` (past
             `max_seconds`), `stopped` (`should_stop` said so) or `invalid` (outputs of another shape).
     """
-    run = _Run(network, data, torch.device(device), seed, batch_size, time.perf_counter() + max_seconds)
-    total = max(1, round(epochs * run.steps_per_epoch))
     started = time.perf_counter()
+    run = _Run(network, data, device=torch.device(device), seed=seed, batch_size=batch_size)
+    run.deadline = started + max_seconds
+    total = max(1, round(epochs * run.steps_per_epoch))
     accuracies: list[float] = []
     losses: list[float] = []
     correct = 0
@@ -142,7 +143,7 @@ def count_correct(network: nn.Module, split: Split, device: torch.device, deadli
     network.eval()
     correct = 0
     with torch.inference_mode():
-        for images, labels in zip(split.images.split(256), split.labels.split(256), strict=True):
+        for images, labels in zip(torch.split(split.images, 256), torch.split(split.labels, 256), strict=True):
             with _precision(device):
                 outputs = network(images.to(device))
             if not torch.isfinite(outputs).all():
@@ -155,10 +156,8 @@ def count_correct(network: nn.Module, split: Split, device: torch.device, deadli
 class _Run:
     """A training under way: the network, its optimiser, and where in the data it is."""
 
-    def __init__(
-        self, network: nn.Module, data: Dataset, device: torch.device, seed: int, batch_size: int, deadline: float
-    ) -> None:
-        self.network, self.device, self.deadline, self.data = network, device, deadline, data
+    def __init__(self, network: nn.Module, data: Dataset, *, device: torch.device, seed: int, batch_size: int) -> None:
+        self.network, self.device, self.data, self.deadline = network, device, data, math.inf
         self.batch_size = min(batch_size, len(data.train))
         self.steps_per_epoch = len(data.train) // self.batch_size
         self.order = torch.Generator().manual_seed(seed)
@@ -194,13 +193,13 @@ class _Run:
                 group["lr"] = self.learning_rate * one_cycle(self.taken, self.total)
             self.taken += 1
             self.optimizer.zero_grad(set_to_none=True)
-            self.scaler.scale(loss).backward()
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch gives it no types
             self.scaler.step(self.optimizer)
             self.scaler.update()
             loss_sum += loss.detach().float()
             if step % CHECK_EVERY == 0 or step == steps - 1:
                 if not math.isfinite(loss_sum.item()):
-                    raise MeasureError(f"the training loss is not finite near step {step + 1} of an epoch", outcome="nan")
+                    raise MeasureError(f"the training loss is not finite near step {self.taken}", outcome="nan")
                 _in_time(self.deadline)
         return loss_sum.item() / steps
 
@@ -248,7 +247,7 @@ def _precision(device: torch.device) -> contextlib.AbstractContextManager[object
 @contextlib.contextmanager
 def _reproducible(device: torch.device, seed: int) -> Iterator[None]:
     """Seeds what modules draw from, and puts the caller's random state back afterwards."""
-    gpus = range(torch.cuda.device_count()) if device.type == "cuda" or torch.cuda.is_initialized() else ()
+    gpus = range(torch.cuda.device_count()) if device.type == "cuda" or torch.cuda.is_available() else ()
     with (
         torch.random.fork_rng(devices=gpus),
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),

@@ -15,6 +15,7 @@ from nas.train.data.dataset import Labelled, Parts, Shape
 from nas.train.data.memory import refuse_too_many
 from nas.train.data.split import digests_of, split
 
+NUMBERS = "Number the classes from 0."
 REMEDY = "Write it with numpy.savez(path, x=images, y=labels)."
 
 
@@ -53,7 +54,7 @@ class Npz:
         if not file.exists():
             raise SpecError(f"{self.place}: there is no such file.\n{REMEDY}")
         if file.is_dir():
-            raise SpecError(f"{self.place}: this is a folder.\nName a file, or use \"folder:PATH\" for images by class.")
+            raise SpecError(f"{self.place}: this is a folder.\nName a file, or use folder:PATH for images by class.")
         return file
 
     def _arrays(self) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
@@ -77,11 +78,11 @@ class Npz:
                 "One-hot rows become such numbers with y.argmax(axis=1)."
             )
         if y.dtype.kind not in "iuf":
-            raise SpecError(f"{self.place}: y holds {y.dtype}; labels must be whole numbers.\nNumber the classes from 0.")
+            raise SpecError(f"{self.place}: y holds {y.dtype}; labels must be whole numbers.\n{NUMBERS}")
         whole = np.isfinite(y) & (y == np.floor(y))
         if not whole.all():
             first = int(np.argmin(whole))
-            raise SpecError(f"{self.place}: y[{first}] is {y[first]}; labels must be whole numbers.\nNumber the classes from 0.")
+            raise SpecError(f"{self.place}: y[{first}] is {y[first]}; labels must be whole numbers.\n{NUMBERS}")
         values, labels = np.unique(y, return_inverse=True)
         return labels.astype(np.int64), tuple(str(int(value)) for value in values)
 
@@ -115,7 +116,7 @@ class Npz:
         first, last = x.shape[1] in taken, x.shape[3] in taken
         if first and last:
             raise SpecError(
-                f"{self.place}: x has shape {x.shape}, of which both {x.shape[1]} and {x.shape[3]} can be the channels.\n"
+                f"{self.place}: x has shape {x.shape}: both {x.shape[1]} and {x.shape[3]} can be the channels.\n"
                 "Leave the axis of a single channel out, or crop a side."
             )
         if not first and not last:

@@ -55,7 +55,8 @@ class Parts:
         digest = hashlib.sha256(f"recipe {RECIPE}\n".encode())
         for name in ("train", "validation", "test"):
             part: Labelled = getattr(self, name)
-            lines = [f"{self.class_names[label]} {content}" for label, content in zip(part.labels, part.digests, strict=True)]
+            images = zip(part.labels, part.digests, strict=True)
+            lines = [f"{self.class_names[label]} {content}" for label, content in images]
             digest.update("\n".join([name, *lines, ""]).encode())
         return digest.hexdigest()
 

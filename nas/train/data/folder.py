@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
+REMEDY = "Name a folder that has a sub-folder for each class."
 NAMED = 3
 """How many broken files a message names."""
 
@@ -69,13 +70,10 @@ class Folder:
             read = list(threads.map(lambda file: _read(file, shape), files))
         broken = [f"{file}: {problem}" for file, problem in zip(files, read, strict=True) if isinstance(problem, str)]
         if broken:
+            head = f"{self.place}: {len(broken)} of {len(files)} files cannot be read as images:"
             more = [f"and {len(broken) - NAMED} more"] if len(broken) > NAMED else []
-            raise SpecError("\n".join([
-                f"{self.place}: {len(broken)} of {len(files)} files cannot be read as images:",
-                *broken[:NAMED],
-                *more,
-                "Repair them or move them out of the folder.",
-            ]))
+            lines = [head, *broken[:NAMED], *more, "Repair them or move them out of the folder."]
+            raise SpecError("\n".join(lines))
         good = [image for image in read if not isinstance(image, str)]
         labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(members) for members in classes.values()])
         images = np.stack([pixels for pixels, _ in good]) if good else np.empty((0, *shape), dtype=np.uint8)
@@ -85,9 +83,9 @@ class Folder:
         """The files of each class."""
         root = Path(self.path).expanduser()
         if not root.exists():
-            raise SpecError(f"{self.place}: there is no such folder.\nName a folder that has a sub-folder for each class.")
+            raise SpecError(f"{self.place}: there is no such folder.\n{REMEDY}")
         if not root.is_dir():
-            raise SpecError(f"{self.place}: this is a file.\nName a folder that has a sub-folder for each class.")
+            raise SpecError(f"{self.place}: this is a file.\n{REMEDY}")
         try:
             classes = {folder.name: _visible(folder) for folder in _visible(root) if folder.is_dir()}
         except OSError as error:

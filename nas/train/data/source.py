@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from nas.errors import SpecError, nearest
@@ -24,8 +25,8 @@ class Source(Protocol):
         """The images, at any size, in their splits; `shape` is what the networks take."""
 
 
-BUILT_IN = {"digits": Digits, "cluttered": Cluttered}
-WITH_PATH = {"folder": Folder, "npz": Npz}
+BUILT_IN: Mapping[str, Callable[[], Source]] = {"digits": Digits, "cluttered": Cluttered}
+WITH_PATH: Mapping[str, Callable[[str], Source]] = {"folder": Folder, "npz": Npz}
 
 SOURCES = (*BUILT_IN, *(f"{kind}:PATH" for kind in WITH_PATH))
 """What `data` can be."""
@@ -54,7 +55,7 @@ def load_data(source: str, shape: Shape, classes: int | None = None) -> Dataset:
     """
     origin = _source(source)
     with _lock:
-        key = (source, tuple(shape), origin.stamp())
+        key = (source, shape, origin.stamp())
         data = _cache.pop(key, None)
         if data is None:
             data = assemble(source, origin.parts(shape), shape)

@@ -1,0 +1,279 @@
+"""The whole road on the CPU, with real networks; how long they take is nobody's business here."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import nas
+from nas.errors import MeasureError, SpecError
+from nas.latency.environment import fingerprint, lasting
+from nas.latency.measure import measure, measure_module
+from nas.latency.options import LatencyOptions
+from nas.latency.result import Latency
+from nas.latency.statistics import median_interval
+
+SHAPE = (3, 16, 16)
+QUICK = LatencyOptions(device="cpu", threads=1, max_seconds=0.2, max_samples=50)
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+    )
+
+
+Measure = Callable[..., Latency]
+
+
+@pytest.fixture
+def quickly(eager: nas.RuntimeSpec) -> Measure:
+    def run(net: nn.Module, **changed: Any) -> Latency:
+        return measure_module(net, SHAPE, replace(QUICK, **changed), eager)
+
+    return run
+
+
+def test_the_answer_holds_every_sample_and_an_interval_around_its_median(quickly: Measure) -> None:
+    latency = quickly(network())
+    assert latency.n == len(latency.samples_ms) >= 1
+    assert all(sample > 0 for sample in latency.samples_ms)
+    assert min(latency.samples_ms) <= latency.low_ms <= latency.median_ms <= latency.high_ms <= max(latency.samples_ms)
+    assert latency.coverage == median_interval(latency.samples_ms).coverage
+    assert latency.iqr_ms >= 0
+    assert latency.reference_ratio > 0
+    assert len(latency.reference_samples_ms) >= 1
+    assert latency.stopped_by in ("precision", "cap")
+    assert f"n = {latency.n}" in str(latency)
+
+
+def test_conditions_and_environment_say_how_and_where(quickly: Measure) -> None:
+    latency = quickly(network(), batch=2, memory_format="channels_last")
+    assert latency.conditions.items() >= {
+        "device": "cpu", "runtime": "eager", "runtime_version": 1, "batch": 2, "dtype": "float32",
+        "memory_format": "channels_last", "threads": 1, "fused": True, "batch_norms": 1, "batch_norms_folded": 1,
+        "caches": "warm", "stopped_by": latency.stopped_by, "reference_ratio": latency.reference_ratio,
+        "environment": fingerprint(latency.environment),
+    }.items()
+    state = latency.environment["state"]
+    assert isinstance(state, dict)
+    assert set(state) == {"before", "after", "foreign_cpus"}
+    for part in (latency.conditions, latency.environment):
+        assert json.loads(json.dumps(part)) == part
+
+
+def test_the_callers_network_is_not_touched(quickly: Measure) -> None:
+    net = network()
+    before = copy.deepcopy(net.state_dict())
+    quickly(net, dtype="bfloat16", memory_format="channels_last")
+    assert net.training
+    assert all(module.training for module in net.modules())
+    assert all(values.requires_grad and values.dtype == torch.float32 for values in net.parameters())
+    assert [type(module) for module in net.modules()] == [type(module) for module in network().modules()]
+    after = net.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_threads_garbage_collection_gradients_and_random_numbers_are_as_they_were(quickly: Measure) -> None:
+    threads = torch.get_num_threads()
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    seen: list[tuple[int, bool, bool]] = []
+
+    class Spy(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append((torch.get_num_threads(), gc.isenabled(), torch.is_inference_mode_enabled()))
+            return x.mean()
+
+    quickly(Spy())
+    assert seen[-1] == (1, False, True)
+    assert torch.get_num_threads() == threads
+    assert gc.isenabled()
+    assert torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+class Fails(nn.Module):
+    """Raises from its n-th pass on."""
+
+    def __init__(self, error: BaseException, good_passes: int) -> None:
+        super().__init__()
+        self.error, self.passes = error, [good_passes]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes[0] -= 1
+        if self.passes[0] < 0:
+            raise self.error
+        return x.mean()
+
+
+@pytest.mark.parametrize("good_passes", [0, 1, 20], ids=["folding", "checking", "timing"])
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (RuntimeError("sizes differ"), "invalid"),
+        (MemoryError(), "oom"),
+        (RuntimeError("CUDA error: illegal"), "device_error"),
+    ],
+)
+def test_a_failing_network_has_an_outcome_and_leaves_everything_as_it_was(
+    quickly: Measure, good_passes: int, error: Exception, outcome: str
+) -> None:
+    threads = torch.get_num_threads()
+    with pytest.raises(MeasureError) as caught:
+        quickly(Fails(error, good_passes))
+    assert caught.value.outcome == outcome
+    assert type(error).__name__ in str(caught.value)
+    assert (torch.get_num_threads(), gc.isenabled(), torch.is_inference_mode_enabled()) == (threads, True, False)
+
+
+def test_an_interrupt_passes_and_leaves_everything_as_it_was(quickly: Measure) -> None:
+    threads = torch.get_num_threads()
+    with pytest.raises(KeyboardInterrupt):
+        quickly(Fails(KeyboardInterrupt(), 20))
+    assert (torch.get_num_threads(), gc.isenabled()) == (threads, True)
+
+
+def test_a_network_that_does_not_fit_its_input_is_invalid_and_the_input_is_named(quickly: Measure) -> None:
+    with pytest.raises(MeasureError, match=r"running the network on 2x3x16x16 float32 on cpu: RuntimeError") as caught:
+        quickly(nn.Conv2d(5, 8, 3), batch=2)
+    assert caught.value.outcome == "invalid"
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_a_network_that_answers_nan_is_not_timed(quickly: Measure, fuse: bool) -> None:
+    net = network()
+    nn.init.constant_(net[-1].weight, float("nan"))  # type: ignore[index]
+    with pytest.raises(MeasureError, match="holds NaN") as caught:
+        quickly(net, fuse=fuse)
+    assert caught.value.outcome == "nan"
+
+
+def test_infinities_are_a_warning(quickly: Measure) -> None:
+    net = network()
+    nn.init.constant_(net[-1].bias, float("inf"))  # type: ignore[index]
+    assert "the network's output holds infinities" in quickly(net, fuse=False).warnings
+
+
+def test_folding_is_left_out_where_it_is_not_wanted(quickly: Measure) -> None:
+    latency = quickly(network(), fuse=False)
+    assert latency.fused is False
+    assert latency.conditions["batch_norms_folded"] == 0
+
+
+def test_a_network_without_batch_norm_has_nothing_left_to_fold(quickly: Measure) -> None:
+    latency = quickly(nn.Conv2d(3, 4, 3))
+    assert latency.fused is True
+    assert latency.conditions["batch_norms"] == 0
+
+
+def test_a_batch_norm_that_cannot_be_folded_is_said(quickly: Measure) -> None:
+    latency = quickly(nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)))
+    assert latency.fused is False
+    assert any("1 of 1 batch norms are not folded" in warning for warning in latency.warnings)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_narrow_types_run(quickly: Measure, dtype: str) -> None:
+    latency = quickly(network(), dtype=dtype)
+    assert latency.conditions["dtype"] == dtype
+    assert latency.fused
+
+
+def test_a_network_in_double_precision_is_run_in_the_type_asked_for(quickly: Measure) -> None:
+    assert quickly(network().double()).n >= 1
+
+
+def test_too_few_samples_for_the_interval_are_said(quickly: Measure) -> None:
+    latency = quickly(network(), max_samples=3, max_seconds=60.0)
+    assert (latency.n, latency.coverage, latency.stopped_by) == (3, 0.75, "cap")
+    assert any("only 3 samples" in warning and "75%" in warning for warning in latency.warnings)
+
+
+def test_the_notice_of_a_missing_gpu_is_a_warning(monkeypatch: pytest.MonkeyPatch, quickly: Measure) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert any("no CUDA device" in warning for warning in quickly(network(), device="auto").warnings)
+
+
+def test_the_runtime_prepares_the_folded_network_once_and_is_told_the_conditions(eager: nas.RuntimeSpec) -> None:
+    told: list[tuple[nn.Module, Tensor, nas.RuntimeOptions]] = []
+
+    def prepare(net: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> Callable[[], object]:
+        told.append((net, x, options))
+        return lambda: net(x)
+
+    options = replace(QUICK, dtype="bfloat16", memory_format="channels_last", batch=2)
+    measure_module(network(), SHAPE, options, replace(eager, prepare=prepare))
+    [(net, x, seen)] = told
+    assert seen == nas.RuntimeOptions("cpu", "bfloat16", "channels_last", 1)
+    assert (x.shape, x.dtype, x.is_contiguous(memory_format=torch.channels_last)) == ((2, *SHAPE), torch.bfloat16, True)
+    assert not net.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    assert {values.dtype for values in net.parameters()} == {torch.bfloat16}
+
+
+def test_a_runtime_that_cannot_prepare_the_network_is_named(eager: nas.RuntimeSpec) -> None:
+    def prepare(net: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> Callable[[], object]:
+        raise ValueError("operator not supported")
+
+    with pytest.raises(MeasureError, match="preparing runtime 'other': ValueError: operator not supported"):
+        measure_module(network(), SHAPE, QUICK, replace(eager, name="other", prepare=prepare))
+
+
+def test_the_same_seed_draws_the_same_input(eager: nas.RuntimeSpec) -> None:
+    seen: list[Tensor] = []
+
+    def prepare(net: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> Callable[[], object]:
+        seen.append(x)
+        return lambda: net(x)
+
+    for seed in (0, 0, 1):
+        measure_module(network(), SHAPE, QUICK, replace(eager, prepare=prepare), seed)
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
+
+
+QUICK_OPTIONS: dict[str, Any] = {"device": "cpu", "threads": 1, "max_seconds": 0.2, "max_samples": 50}
+
+
+def test_measure_takes_a_module_with_its_input_shape() -> None:
+    assert measure(network(), input_shape=SHAPE, **QUICK_OPTIONS).n >= 1
+
+
+def test_measure_takes_an_architecture_and_its_text() -> None:
+    rows = [[1, 3, 2, 1, 8, 8, 0, 0], [1, 3, 2, 4, 8, 16, 1, 0.25]]
+    arch = nas.Architecture.from_rows(rows, num_classes=4, num_features=16, input_shape=(3, 32, 32))
+    for form in (arch, str(arch)):
+        latency = measure(form, **QUICK_OPTIONS)
+        assert latency.fused
+        assert latency.conditions["batch_norms"] == latency.conditions["batch_norms_folded"] == 6
+
+
+@pytest.mark.parametrize("shape", [None, (3, 16), (3, 16, 0), (3, 16, 16.0), (1, 3, 16, 16)])
+def test_a_module_needs_a_shape_of_three_sides(shape: Any) -> None:
+    with pytest.raises(SpecError, match=r"give \(channels, height, width\)"):
+        measure(network(), input_shape=shape, **QUICK_OPTIONS)
+
+
+def test_an_architecture_has_its_own_shape() -> None:
+    with pytest.raises(SpecError, match="an architecture has its own"):
+        measure("mobilenet_v2", input_shape=(3, 32, 32), **QUICK_OPTIONS)
+
+
+def test_an_unknown_runtime_is_refused_before_anything_is_built() -> None:
+    with pytest.raises(SpecError, match="did you mean 'eager'"):
+        measure("mobilenet_v2", runtime="eagar", **QUICK_OPTIONS)
+
+
+def test_environments_of_two_measurements_on_one_machine_are_one(quickly: Measure) -> None:
+    first, second = quickly(network()), quickly(nn.Conv2d(3, 2, 3))
+    assert lasting(first.environment) == lasting(second.environment)

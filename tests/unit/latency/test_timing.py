@@ -1,0 +1,71 @@
+"""How one sample is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from nas.latency.timing import MIN_SAMPLE_S, CudaTimer, HostTimer, timer_of
+
+if TYPE_CHECKING:
+    from conftest import FakeClock
+
+
+def test_the_host_timer_answers_seconds_a_call(clock: FakeClock) -> None:
+    timer = HostTimer(clock.ns)
+    assert timer(clock.call(0.25)) == pytest.approx(0.25)
+    assert timer(clock.call([0.1, 0.2, 0.3]), repeats=3) == pytest.approx(0.2)
+
+
+def test_a_fast_call_is_repeated_until_the_sample_is_long_enough_for_the_clock() -> None:
+    timer = HostTimer()
+    assert timer.repeats(10 * MIN_SAMPLE_S) == 1
+    assert timer.repeats(MIN_SAMPLE_S / 10) == 10
+    assert timer.repeats(MIN_SAMPLE_S / 2.5) == 3
+    assert timer.repeats(0.0) >= 1000
+
+
+def test_devices_get_the_timer_of_their_kind() -> None:
+    assert isinstance(timer_of("cpu"), HostTimer)
+
+
+def test_cuda_calls_stand_alone_between_two_events_on_an_idle_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    log: list[str] = []
+
+    class Event:
+        made = 0
+
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+            Event.made += 1
+            self.name = f"event {Event.made}"
+
+        def record(self) -> None:
+            log.append(f"record {self.name}")
+
+        def synchronize(self) -> None:
+            log.append(f"wait for {self.name}")
+
+        def elapsed_time(self, end: Event) -> float:
+            log.append(f"{self.name} to {end.name}")
+            return 2.5  # milliseconds
+
+    @contextmanager
+    def device(name: str) -> Iterator[None]:
+        assert name == "cuda:1"
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("idle"))
+    timer = timer_of("cuda:1")
+    assert isinstance(timer, CudaTimer)
+    assert timer.repeats(1e-6) == 1
+    assert timer(lambda: log.append("call")) == pytest.approx(0.0025)
+    assert log == ["idle", "record event 1", "call", "record event 2", "wait for event 2", "event 1 to event 2"]
+    assert timer(lambda: log.append("call"), repeats=2) == pytest.approx(0.0025)
+    assert log.count("idle") == 3

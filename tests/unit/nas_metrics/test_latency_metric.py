@@ -1,0 +1,158 @@
+"""Latency as a column of a study: options checked before it starts, conditions in its key, an estimate with samples."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from torch import nn
+
+import nas
+import nas_metrics.latency
+import nas_runtimes.eager
+from nas.errors import MeasureError
+from nas.latency.device import resolve_device
+from nas.latency.environment import describe, fingerprint
+from nas.plugins import load_plugins
+from nas.registry import Origin
+from nas.runtimes import RuntimeRegistry
+
+SHAPE = (3, 16, 16)
+SPECS = {spec.name: spec for spec in nas_metrics.latency.nas_metrics()}
+QUICK = {"device": "cpu", "threads": 1, "max_seconds": 0.2, "max_samples": 30}
+
+
+@pytest.fixture
+def runtimes() -> RuntimeRegistry:
+    registry = RuntimeRegistry()
+    [eager] = nas_runtimes.eager.nas_runtimes()
+    registry.add(eager, Origin("a plugin", "0123456789ab"))
+    return registry
+
+
+def setting(runtimes: RuntimeRegistry, **options: object) -> nas.Setting:
+    table = {**(SPECS["latency_ms"].options or {}), **options}
+    return nas.Setting(table, input_shapes=(SHAPE, (3, 224, 224)), classes=10, runtimes=runtimes)
+
+
+def context(runtimes: RuntimeRegistry, network: nn.Module, **options: object) -> nas.MetricContext:
+    arch = nas.Architecture.from_rows([[1, 3, 1, 1, 8, 8, 0, 0]], input_shape=SHAPE)
+    table: dict[str, Any] = {**(SPECS["latency_ms"].options or {}), **QUICK, **options}
+    return nas.MetricContext(arch, SHAPE, table, 0, "cpu", lambda: network, runtimes)
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def test_the_columns_are_what_the_reference_says() -> None:
+    latency, throughput = SPECS["latency_ms"], SPECS["throughput"]
+    assert (latency.unit, latency.direction, latency.cost, latency.seeded) == ("ms", "minimize", "cheap", False)
+    assert (throughput.unit, throughput.direction, throughput.cost) == ("images/s", "maximize", "cheap")
+    assert latency.options is not None
+    assert latency.options.items() >= {
+        "device": "auto", "runtime": "eager", "batch": 1, "dtype": "float32", "memory_format": "contiguous",
+        "threads": "auto", "fuse": True,
+    }.items()
+
+
+def test_they_are_registered_by_entry_point() -> None:
+    metrics = load_plugins().metrics
+    assert {"latency_ms", "throughput"} <= set(metrics)
+
+
+def test_naming_the_metrics_loads_no_torch() -> None:
+    code = ("import sys, nas_metrics.latency as m, nas_runtimes.eager as e; m.nas_metrics(); e.nas_runtimes();"
+            "sys.exit('torch' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_good_setting_is_accepted(runtimes: RuntimeRegistry) -> None:
+    assert SPECS["latency_ms"].check(setting(runtimes)) is None
+    assert SPECS["latency_ms"].check(setting(runtimes, **QUICK, batch=8, dtype="bfloat16")) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "gpu"}, "device = 'gpu'"),
+        ({"device": "cuda:99"}, "device = 'cuda:99'"),
+        ({"device": "ssh:jetson"}, "device = 'ssh:jetson'"),
+        ({"runtime": "egaer"}, "runtime = 'egaer': unknown (did you mean 'eager'?)"),
+        ({"dtype": "float8"}, "dtype = 'float8'"),
+        ({"batch": 0}, "batch = 0"),
+        ({"batch": 60_000}, "60000x3x224x224"),
+        ({"memory_format": "nhwc"}, "memory_format = 'nhwc'"),
+        ({"threads": 0}, "threads = 0"),
+        ({"threads": 10_000}, "threads = 10000: this process may use"),
+        ({"fuse": "maybe"}, "fuse = 'maybe'"),
+        ({"bathc": 1}, "unknown option 'bathc' (did you mean 'batch'?)"),
+    ],
+)
+def test_bad_settings_are_refused_before_a_study_starts(
+    runtimes: RuntimeRegistry, options: dict[str, object], message: str
+) -> None:
+    for spec in SPECS.values():
+        assert message in str(spec.check(setting(runtimes, **options)))
+
+
+def test_the_cache_key_holds_what_the_options_mean_on_this_machine(runtimes: RuntimeRegistry) -> None:
+    found = SPECS["latency_ms"].conditions(setting(runtimes, **QUICK))
+    assert found == {
+        "device": "cpu",
+        "threads": 1,
+        "environment": fingerprint(describe(resolve_device("cpu"))),
+        "runtime_version": 1,
+        "runtime_source": "0123456789ab",
+    }
+    assert SPECS["latency_ms"].conditions(setting(runtimes, **QUICK)) == found
+
+
+def test_the_estimate_holds_median_interval_samples_conditions_and_environment(runtimes: RuntimeRegistry) -> None:
+    estimate = SPECS["latency_ms"].compute(context(runtimes, network()))
+    assert isinstance(estimate, nas.Estimate)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert 0 < estimate.low <= estimate.value <= estimate.high
+    assert len(estimate.samples) >= 1
+    assert estimate.iqr is not None
+    assert estimate.conditions.items() >= {
+        "device": "cpu", "runtime": "eager", "batch": 1, "dtype": "float32", "memory_format": "contiguous",
+        "threads": 1, "fused": True,
+    }.items()
+    assert {"reference_ratio", "stopped_by", "seconds", "state", "reference_samples_ms"} <= set(estimate.conditions)
+    assert estimate.environment is not None
+    assert fingerprint(estimate.environment) == estimate.conditions["environment"]
+
+
+def test_the_environment_is_equal_for_all_candidates_that_share_a_machine(runtimes: RuntimeRegistry) -> None:
+    first, second = (SPECS["latency_ms"].compute(context(runtimes, network())) for _ in range(2))
+    assert isinstance(first, nas.Estimate)
+    assert isinstance(second, nas.Estimate)
+    assert first.environment == second.environment
+
+
+def test_warnings_reach_the_row(runtimes: RuntimeRegistry) -> None:
+    unfoldable = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3))
+    estimate = SPECS["latency_ms"].compute(context(runtimes, unfoldable))
+    assert isinstance(estimate, nas.Estimate)
+    assert estimate.conditions["fused"] is False
+    assert "batch norms are not folded" in estimate.message
+
+
+def test_throughput_is_images_over_latency_with_its_interval_turned_round(runtimes: RuntimeRegistry) -> None:
+    estimate = SPECS["throughput"].compute(context(runtimes, network(), batch=4))
+    assert isinstance(estimate, nas.Estimate)
+    assert estimate.low is not None
+    assert estimate.high is not None
+    assert 0 < estimate.low <= estimate.value <= estimate.high
+    assert min(estimate.samples) <= estimate.value <= max(estimate.samples)
+    assert estimate.conditions["batch"] == 4
+
+
+def test_a_candidate_that_cannot_run_raises_its_outcome(runtimes: RuntimeRegistry) -> None:
+    with pytest.raises(MeasureError) as caught:
+        SPECS["latency_ms"].compute(context(runtimes, nn.Conv2d(7, 2, 3)))
+    assert caught.value.outcome == "invalid"
