@@ -59,14 +59,16 @@ class Npz:
 
     def _arrays(self) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
         try:
-            with np.load(self._file(), allow_pickle=False) as archive:
+            # Opened here: numpy leaves the file open where it is no archive.
+            with self._file().open("rb") as file:
+                archive = np.load(file, allow_pickle=False)
                 if not isinstance(archive, np.lib.npyio.NpzFile):
                     raise SpecError(f"{self.place}: this is a single array, not an archive.\n{REMEDY}")
                 if missing := [name for name in ("x", "y") if name not in archive.files]:
                     has = ", ".join(archive.files) or "nothing"
                     raise SpecError(f"{self.place} has no array {' and no '.join(missing)}; it holds {has}.\n{REMEDY}")
                 return archive["x"], archive["y"]
-        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             reason = "it holds Python objects" if "allow_pickle" in str(error) else "it is no NumPy archive"
             detail = error.strerror if isinstance(error, OSError) and error.strerror else reason
             raise SpecError(f"{self.place}: cannot be read: {detail}.\n{REMEDY}") from None

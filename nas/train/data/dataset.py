@@ -150,8 +150,8 @@ def _fit(images: NDArray[np.generic], shape: Shape, source: str) -> Tensor:
     has = images.shape[1]
     if has != channels and (has, channels) != (1, 3):
         raise SpecError(
-            f'data = "{source}" has images of {has} channels, the study\'s networks take {channels}.\n'
-            f"Set [input] shape to [{has}, height, width]; only grey images are turned into colour ones."
+            f'data = "{source}" has images of {has} channel{"s" * (has > 1)}, the study\'s networks take {channels}.\n'
+            f"Set [input] shape to [{has}, {height}, {width}]; only grey images are turned into colour ones."
         )
     pixels = torch.from_numpy(np.array(images, dtype=np.float32))
     if images.dtype == np.uint8:

@@ -1,0 +1,1 @@
+"""One file a format; each has its `FORMAT`, which `nas.report.render` finds."""

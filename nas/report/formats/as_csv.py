@@ -1,0 +1,27 @@
+"""CSV for other programs: every row and column, numbers in full precision, and no text that acts as a formula."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nas.report.render import Format
+from nas.report.text import in_spreadsheet
+
+if TYPE_CHECKING:
+    from nas.report.report import Report
+
+
+def render(report: Report) -> str:
+    """The report as CSV with a header. A missing value is an empty cell."""
+    inert = report.frame.rename(columns=in_spreadsheet)
+    for name, kind in inert.dtypes.items():
+        if kind in ("str", "object"):
+            inert[name] = inert[name].map(_cell)
+    return inert.to_csv(index=False, lineterminator="\n")
+
+
+def _cell(value: object) -> object:
+    return in_spreadsheet(value) if isinstance(value, str) else value
+
+
+FORMAT = Format("csv", ".csv", render)

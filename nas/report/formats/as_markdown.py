@@ -1,0 +1,201 @@
+"""Markdown for people: what was searched, the front, how it went, and how to do it again. Rounded, here alone."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from nas.report.columns import FIXED, Column
+from nas.report.render import Format
+from nas.report.study_file import study_file
+from nas.report.summary import Summary, summary
+from nas.report.text import as_code, count, in_markdown, one_line, rounded
+from nas.store.rows import COST
+
+if TYPE_CHECKING:
+    from nas.report.report import Report
+
+MOST_ROWS = 50
+"""Rows of the front that are shown."""
+
+_CONDITIONS = ("column", "metric", "device", "runtime", "batch", "dtype", "memory_format", "threads", "fused",
+               "environment")
+_PRIVATE = ("host", "state", "process")
+"""What an environment says of the machine's name and of that moment: not for a page that is passed on."""
+
+
+def render(report: Report) -> str:
+    """The report as one page."""
+    short = summary(report.frame, report.study)
+    parts = [
+        [f"# {in_markdown(report.study.name)}"],
+        _searched(report, short),
+        _front(report, short),
+        _outcomes(short),
+        _conditions(report),
+        _reproduce(report),
+    ]
+    return "\n".join(line for part in parts for line in [*part, ""]).rstrip() + "\n"
+
+
+def _searched(report: Report, short: Summary) -> list[str]:
+    study = report.study
+    lines = ["## What was searched", ""]
+    lines += [f"- {in_markdown(name)}: {in_markdown(direction)}" for name, direction in study.objectives.items()]
+    lines += [f"- {in_markdown(column)} {in_markdown(operator)} {_bound(report, column, bound)}"
+              for column, operator, bound in study.constraints]
+    shape = _at(study.spec, "input", "shape")
+    if isinstance(shape, list | tuple):
+        lines.append(f"- input: {in_markdown(' x '.join(map(str, shape)))} (channels x height x width)")
+    stages = study.spec.get("stages")
+    if isinstance(stages, list | tuple):
+        lines.append(f"- stages: {len(stages)}, of {in_markdown(', '.join(_blocks(stages)))}")
+    for key in ("sampler", "seed"):
+        value = _at(study.spec, "study", key)
+        if value is not None:
+            lines.append(f"- {key}: {in_markdown(value)}")
+    lines.append(f"- trials: {short.trials}, of which {short.counted} count")
+    lines.append(f"- begun: {in_markdown(study.created_at)}, nas {in_markdown(study.nas_version)}")
+    return lines
+
+
+def _blocks(stages: Iterable[Any]) -> list[str]:
+    """The blocks that stages choose from, each once."""
+    found: dict[str, None] = {}
+    for stage in stages:
+        blocks = stage.get("block", ()) if isinstance(stage, Mapping) else ()
+        found |= dict.fromkeys([blocks] if isinstance(blocks, str) else map(str, blocks))
+    return list(found)
+
+
+def _front(report: Report, short: Summary) -> list[str]:
+    front = short.front
+    if not len(front):
+        return ["## Pareto front", "", "No trial was successful and feasible."]
+    columns = _shown(report)
+    rows = front.head(MOST_ROWS).to_dict("records")
+    lines = [f"## Pareto front: {len(front)} of {short.trials} trials", ""]
+    lines += _table(
+        ["trial", *(f"{column.name} ({column.unit})" if column.unit else column.name for column in columns), "network"],
+        [
+            [str(row["trial"]), *(_value(row, column) for column in columns), as_code(row["arch_id"])]
+            for row in rows
+        ],
+    )
+    if len(front) > MOST_ROWS:
+        lines += ["", f"{len(front) - MOST_ROWS} more are in the CSV and JSON reports."]
+    lines += ["", "Networks:", ""]
+    return [*lines, *dict.fromkeys(f"- {as_code(row['arch_id'])} {as_code(row['arch'])}" for row in rows)]
+
+
+def _shown(report: Report) -> list[Column]:
+    """The columns of the front's table: objectives, the study's other columns, then parameters and MACs."""
+    by_name = {column.name: column for column in report.columns}
+    ends = {f"{name}_{end}" for name in by_name for end in ("low", "high")}
+    own = [column.name for column in report.columns
+           if column.kind == "number" and column.name not in FIXED and column.name not in ends]
+    names = dict.fromkeys([*report.study.objectives, *own, *(name for name, *_ in report.study.constraints),
+                           "params", "macs"])
+    return [by_name[name] for name in names if name in by_name]
+
+
+def _value(row: Mapping[Any, Any], column: Column) -> str:
+    """A number, rounded, with its interval where it has one."""
+    value = row[column.name]
+    if _missing(value):
+        return ""
+    if column.source == COST:
+        return count(value)
+    interval: list[Any] = [row.get(f"{column.name}_{end}") for end in ("low", "high")]
+    return rounded(value) + ("" if any(map(_missing, interval)) else f" [{', '.join(map(rounded, interval))}]")
+
+
+def _missing(value: object) -> bool:
+    """Whether a cell is what pandas has for missing, or no cell at all."""
+    import pandas as pd
+
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+
+
+def _outcomes(short: Summary) -> list[str]:
+    lines = ["## Outcomes", ""]
+    return lines + _table(["outcome", "trials"], [[outcome, str(n)] for outcome, n in short.outcomes.items()])
+
+
+def _conditions(report: Report) -> list[str]:
+    """Under what each column was measured, and on which machines."""
+    frame = report.measurements
+    if not len(frame):
+        return ["## Conditions", "", "Nothing was measured: all columns follow from the architectures."]
+    counted: dict[tuple[str, ...], int] = {}
+    for row in frame[list(_CONDITIONS)].itertuples(index=False):
+        known = tuple("" if _missing(value) else _plain(value) for value in row)
+        counted[known] = counted.get(known, 0) + 1
+    lines = ["## Conditions", ""]
+    lines += _table(
+        [*(name.replace("_", " ") for name in _CONDITIONS), "measurements"],
+        [[*map(in_markdown, known), str(n)] for known, n in sorted(counted.items())],
+    )
+    for fingerprint, environment in report.environments.items():
+        told = ", ".join(f"{in_markdown(name)} {in_markdown(value)}" for name, value in environment.items()
+                         if name not in _PRIVATE and isinstance(value, str | int | float))
+        lines += ["", f"Environment {in_markdown(fingerprint)}: {told}"]
+    return lines
+
+
+def _plain(value: Any) -> str:
+    """A condition as study files write it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _reproduce(report: Report) -> list[str]:
+    study = report.study
+    text = study_file(study.spec)
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", study.name).lstrip(".-") or "study"
+    lines = ["## How to reproduce", "", f"With nas {in_markdown(study.nas_version)}, this file as `{name}.toml`:", "",
+             f"{fence}toml", *text.rstrip().split("\n"), fence, "", "then", "", "```", f"nas run {name}.toml", "```"]
+    strangers = [*_strangers(study.registry, ())]
+    if strangers:
+        lines += ["", "It also needs these plugins:", "", *strangers]
+    return lines
+
+
+def _strangers(registry: Mapping[str, object], place: tuple[str, ...]) -> Iterator[str]:
+    """The plugins of a registry's snapshot that are not built in, each with where it came from."""
+    for name, entry in registry.items():
+        if not isinstance(entry, Mapping):
+            continue
+        if "digest" in entry:
+            origin = one_line(entry.get("origin", ""))
+            if not origin.startswith("stagenas "):
+                told = " ".join([*place, name])
+                yield (f"- {in_markdown(told)}, version {in_markdown(entry.get('version'))}, from "
+                       f"{in_markdown(origin)}, source {in_markdown(entry['digest'])}")
+        else:
+            yield from _strangers(entry, (*place, name))
+
+
+def _bound(report: Report, name: str, bound: float) -> str:
+    """A bound with the unit of its column."""
+    column = next(of for of in report.columns if of.name == name)
+    return in_markdown(f"{count(bound) if column.source == COST else rounded(bound)} {column.unit}")
+
+
+def _at(spec: Mapping[str, object], *keys: str) -> object:
+    """A value inside of nested tables, None where there is none."""
+    value: object = spec
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in ([in_markdown(cell) for cell in header], ["---"] * len(header))] + [
+        f"| {' | '.join(cells)} |" for cells in rows
+    ]
+
+
+FORMAT = Format("md", ".md", render)

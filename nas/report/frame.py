@@ -1,0 +1,51 @@
+"""`nas.read_report` and `nas.read_measurements`: a study as a pandas frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nas.report.report import measurement_frame, report_frame
+from nas.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DEFAULT_STORAGE = "sqlite:///nas.db"
+
+
+def read_report(study: str, storage: str = DEFAULT_STORAGE, params: bool = False) -> pd.DataFrame:
+    """A row a trial, failures included, in the order of their numbers.
+
+    Columns: trial, state, outcome, arch_id, arch, params, macs, flops, activations, receptive_field; then each column
+    of the study that a metric fills, with NAME_low and NAME_high where its metric gives an interval; then global_ops,
+    unsupported_ops, feasible, pareto, duration_s, message. A trial that still runs has the state RUNNING and no
+    outcome. A value that is missing is explained by the row's outcome and message.
+
+    `pareto` marks the rows that no other successful, feasible row beats in the study's objectives; equal ones together.
+
+    Args:
+        study: the study's name.
+        storage: its database, which is only read.
+        params: also a column for each suggested parameter, under its name in Optuna: `stage2.kernel`. Where a column
+            above has that name already, it is `param.NAME`.
+
+    Raises:
+        StoreError: the database cannot be read, or has no such study.
+    """
+    with Store.open(storage, read_only=True) as store:
+        return report_frame(store, store.study(study), params)[0]
+
+
+def read_measurements(study: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:
+    """A row for each column of each trial that was measured, failed measurements included.
+
+    Columns: trial, arch_id, column, metric, value, low, high, n, unit, outcome, message, device, runtime, batch, dtype,
+    memory_format, threads, fused, reference_ratio, environment, seconds. The conditions are missing where the metric
+    has none of that name; `environment` is equal for measurements that were taken on one and the same machine. A
+    measurement that several trials share stands in the rows of each.
+
+    Raises:
+        StoreError: the database cannot be read, or has no such study.
+    """
+    with Store.open(storage, read_only=True) as store:
+        return measurement_frame(store, store.study(study))

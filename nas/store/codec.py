@@ -1,0 +1,78 @@
+"""How values become texts in the database: strict JSON, and text that every database can hold."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from nas.errors import StoreError
+
+
+def plain(value: object) -> object:
+    """`value` as JSON knows it: mappings as objects, tuples as lists, numpy scalars as numbers.
+
+    JSON has no number for NaN and the infinities: they become the texts "nan", "inf" and "-inf".
+
+    Raises:
+        StoreError: there is something in it that is no plain value, such as an object of a plugin.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=str)
+    if callable(item := getattr(value, "item", None)) and getattr(value, "shape", None) == ():
+        return plain(item())
+    raise StoreError(f"{value!r:.80} cannot be stored: a {type(value).__name__} is not text, number, list or mapping")
+
+
+def dump(value: object) -> str:
+    """Strict JSON on one line; ASCII, so that no encoding can break it."""
+    return json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+
+
+def clean(text: str) -> str:
+    """Text without what a database refuses: lone surrogates (from file names) and NUL, both written out instead."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\x00")
+
+
+class JsonText(TypeDecorator[Any]):
+    """A column of JSON in a Text, the same on every database."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else dump(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        """From the database."""
+        if value is None:
+            return None
+        try:
+            return json.loads(value)
+        except (TypeError, ValueError, RecursionError):
+            raise StoreError(f"the database is damaged: {value!r:.60} should be JSON") from None
+
+
+class CleanText(TypeDecorator[str]):
+    """A column of text that others wrote: messages, names, architectures."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else clean(value)

@@ -1,0 +1,119 @@
+"""Measurements: kept once, whatever study asked for them, and found again by their key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeGuard
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
+
+from nas.store import tables
+from nas.store.codec import dump, plain
+from nas.store.rows import Measurement
+from nas.store.samples import pack, unpack
+
+SERIES = 16
+"""A condition that is a list of at least so many numbers is kept as samples are: compressed, as float32."""
+
+
+def add(connection: Connection, measurement: Measurement) -> int:
+    """Its id."""
+    series, conditions = {"": list(measurement.samples)} if measurement.samples else {}, {}
+    for name, value in measurement.conditions.items():
+        if _is_series(value):
+            series[name] = list(value)
+        else:
+            conditions[name] = value
+    measurement_id: int = connection.execute(insert(tables.measurements).values(
+        key=measurement.key,
+        arch_id=measurement.arch_id,
+        metric=measurement.metric,
+        metric_version=measurement.metric_version,
+        value=measurement.value,
+        low=measurement.low,
+        high=measurement.high,
+        iqr=measurement.iqr,
+        n=len(measurement.samples) or None if measurement.n is None else measurement.n,
+        unit=measurement.unit,
+        outcome=measurement.outcome,
+        message=measurement.message,
+        conditions=conditions,
+        reference_ratio=measurement.reference_ratio,
+        environment=_keep_environment(connection, measurement.environment),
+        seconds=measurement.seconds,
+        seed=measurement.seed,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    ).returning(tables.measurements.c.id)).scalar_one()
+    if series:
+        connection.execute(insert(tables.samples), [
+            {"measurement_id": measurement_id, "name": name, "n": len(values), "data": pack(values)}
+            for name, values in series.items()
+        ])
+    return measurement_id
+
+
+def find(connection: Connection, key: str) -> tuple[int, Measurement] | None:
+    """The first successful measurement of this key, with its id."""
+    of, environment = tables.measurements.c, tables.environments.c
+    row = connection.execute(
+        select(tables.measurements, environment.environment.label("machine"))
+        .join_from(tables.measurements, tables.environments, environment.fingerprint == of.environment, isouter=True)
+        .where(of.key == key, of.outcome == "ok")
+        .order_by(of.id)
+        .limit(1)
+    ).mappings().first()
+    if row is None:
+        return None
+    series = read_samples(connection, row["id"])
+    samples = series.pop("", [])
+    return row["id"], Measurement(
+        key=row["key"],
+        arch_id=row["arch_id"],
+        metric=row["metric"],
+        metric_version=row["metric_version"],
+        unit=row["unit"],
+        outcome=row["outcome"],
+        value=row["value"],
+        low=row["low"],
+        high=row["high"],
+        iqr=row["iqr"],
+        n=row["n"],
+        message=row["message"],
+        conditions=row["conditions"] | series,
+        reference_ratio=row["reference_ratio"],
+        environment=row["machine"],
+        seconds=row["seconds"],
+        samples=samples,
+        seed=row["seed"],
+    )
+
+
+def read_samples(connection: Connection, measurement_id: int) -> dict[str, list[float]]:
+    """A measurement's series by name, the raw samples under ""."""
+    of = tables.samples.c
+    rows = connection.execute(select(of.name, of.n, of.data).where(of.measurement_id == measurement_id))
+    return {name: unpack(data, n) for name, n, data in rows}
+
+
+def _keep_environment(connection: Connection, environment: Mapping[str, object] | None) -> str | None:
+    """The fingerprint of an environment, which is kept where it is new."""
+    if environment is None:
+        return None
+    ordered = dump(dict(sorted(environment.items())))
+    fingerprint = hashlib.sha256(ordered.encode()).hexdigest()[:12]
+    connection.execute(
+        insert_or_ignore(tables.environments)
+        .values(fingerprint=fingerprint, environment=plain(environment))
+        .on_conflict_do_nothing()
+    )
+    return fingerprint
+
+
+def _is_series(value: object) -> TypeGuard[Sequence[float]]:
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or len(value) < SERIES:
+        return False
+    items: Sequence[Any] = value
+    return all(isinstance(item, float) for item in items)

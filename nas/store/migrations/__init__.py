@@ -1,0 +1,1 @@
+"""Alembic's scripts of the `nas_*` tables: one file a revision in `versions`."""

@@ -1,0 +1,152 @@
+"""What the store takes and gives: frozen values, no more. Mappings are JSON: text, numbers, booleans, None, lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Direction = Literal["minimize", "maximize"]
+Role = Literal["objective", "constraint", "column"]
+Operator = Literal["<=", ">="]
+
+COST = "cost"
+"""The `source` of a column that follows from the architecture alone: params, macs, flops, activations."""
+
+
+@dataclass(frozen=True)
+class ColumnRow:
+    """One column of a study: a metric with its options, or a fixed cost column that the study optimises or bounds.
+
+    Attributes:
+        source: `COST`, or where the metric comes from (a distribution's module, a local file).
+        role: the strongest that applies: an objective that is also bounded is an objective.
+        required: whether a candidate counts as evaluated only with this column: objectives and constraints.
+    """
+
+    name: str
+    metric: str
+    unit: str
+    direction: Direction
+    source: str
+    role: Role
+    required: bool
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A study as it was frozen when it was created.
+
+    Attributes:
+        uuid: 32 hex digits, also in Optuna's user attributes. Our rows are keyed by it: Optuna reuses its ids.
+        created_at: ISO 8601, UTC.
+        spec: snapshot of the study file.
+        registry: snapshot of the plugins: name -> version, digest, origin.
+        objectives: column -> direction, in the order of Optuna's values.
+        constraints: (column, operator, bound), inclusive, in the column's unit.
+    """
+
+    uuid: str
+    name: str
+    optuna_id: int
+    created_at: str
+    nas_version: str
+    spec: Mapping[str, object]
+    registry: Mapping[str, object]
+    columns: tuple[ColumnRow, ...]
+    objectives: Mapping[str, Direction]
+    constraints: tuple[tuple[str, Operator, float], ...]
+
+
+@dataclass(frozen=True)
+class TrialStart:
+    """What is known of a trial when it begins.
+
+    Attributes:
+        receptive_field: "HxW", in pixels of the input.
+        global_ops, unsupported_ops: names of operations, see the columns of that name.
+        sampler: who proposed it.
+        rejected: how many proposals were rejected since the trial before.
+        retry_of: the number of the trial whose candidate is tried again.
+    """
+
+    arch_id: str
+    arch: str
+    params: int
+    macs: int
+    flops: int
+    activations: int
+    receptive_field: str
+    output_stride: int | str | Sequence[int] | None = None
+    global_ops: Sequence[str] = ()
+    unsupported_ops: Sequence[str] = ()
+    sampler: str = ""
+    rejected: int = 0
+    retry_of: int | None = None
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended: a word of `nas.outcomes.OUTCOMES`, and what a reader should know about it.
+
+    `seconds` says where the `duration_s` went: "ask", "cost", "build", "measure", ...
+    """
+
+    outcome: str
+    message: str = ""
+    feasible: bool = False
+    duration_s: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One value of one metric for one network under one set of conditions.
+
+    Attributes:
+        key: what two measurements have in common that may stand for each other.
+        value: in `unit`; None where the outcome is not "ok".
+        n: how many samples stand behind it.
+        conditions: what it was measured under, and what was found on the way.
+        environment: the machine; kept once for all measurements that share it.
+        seconds: how long measuring took.
+        samples: every raw sample, in `unit`; kept as float32.
+    """
+
+    key: str
+    arch_id: str
+    metric: str
+    metric_version: int
+    unit: str
+    outcome: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    iqr: float | None = None
+    n: int | None = None
+    message: str = ""
+    conditions: Mapping[str, object] = field(default_factory=dict)
+    reference_ratio: float | None = None
+    environment: Mapping[str, object] | None = None
+    seconds: float | None = None
+    samples: Sequence[float] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as a search needs it to go on: light, and read for all trials at once.
+
+    `state` is Optuna's; `outcome` is None while the trial runs. `values` holds the costs and each measured column.
+    """
+
+    number: int
+    state: str
+    arch_id: str | None
+    outcome: str | None
+    retry_of: int | None
+    sampler: str
+    feasible: bool
+    duration_s: float | None
+    values: Mapping[str, float]

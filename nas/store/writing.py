@@ -1,0 +1,99 @@
+"""What is written into Optuna's tables and ours in one transaction: a study, and the begin of a trial.
+
+Where Optuna's schema is not known, Optuna writes its part itself, and ours follows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from optuna.exceptions import DuplicatedStudyError
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.errors import StoreError
+from nas.store import owner, studies, trials
+from nas.store.database import Database
+from nas.store.optuna_rows import insert_study, insert_trial
+from nas.store.optuna_tables import METRIC_NAMES_KEY, UUID_KEY
+from nas.store.rows import Direction, StudyRow, TrialStart
+from nas.store.storage import StudyStorage
+
+
+def create_study(
+    database: Database,
+    storage: StudyStorage,
+    study: StudyRow,
+    directions: Sequence[Direction],
+    metric_names: Sequence[str],
+) -> StudyRow:
+    """`study` with the id that Optuna gave it.
+
+    Raises:
+        StoreError: Optuna has a study of this name; an objective or a constraint is of no column.
+    """
+    studies.check_columns(study)
+    if not storage.writes_directly:
+        return _create_by_optuna(database, storage, study, directions, metric_names)
+    user_attrs = {UUID_KEY: study.uuid}
+    system_attrs = {METRIC_NAMES_KEY: list(metric_names)}
+    with database.write() as connection:
+        if studies.optuna_has(connection, study.name):
+            raise _taken(study.name)
+        optuna_id = insert_study(connection, study.name, directions, user_attrs, system_attrs)
+        created = dataclasses.replace(study, optuna_id=optuna_id)
+        studies.insert_ours(connection, created)
+    return created
+
+
+def _create_by_optuna(
+    database: Database,
+    storage: StudyStorage,
+    study: StudyRow,
+    directions: Sequence[Direction],
+    metric_names: Sequence[str],
+) -> StudyRow:
+    try:
+        optuna_id = storage.create_new_study([StudyDirection[name.upper()] for name in directions], study.name)
+    except DuplicatedStudyError:
+        raise _taken(study.name) from None
+    created = dataclasses.replace(study, optuna_id=optuna_id)
+    try:
+        storage.set_study_user_attr(optuna_id, UUID_KEY, study.uuid)
+        storage.set_study_system_attr(optuna_id, METRIC_NAMES_KEY, list(metric_names))
+        with database.write() as connection:
+            studies.insert_ours(connection, created)
+    except BaseException:
+        storage.delete_study(optuna_id)
+        raise
+    return created
+
+
+def begin_trial(
+    database: Database, storage: StudyStorage, study: StudyRow, template: FrozenTrial, start: TrialStart
+) -> int:
+    """The number of a new trial like `template`, with our row of it, owned by this process."""
+    here = owner.current()
+    if not storage.writes_directly:
+        trial_id = storage.create_new_trial(study.optuna_id, template)
+        number = storage.get_trial_number_from_id(trial_id)
+        try:
+            with database.write() as connection:
+                trials.insert_start(connection, study, number, start, here)
+        except BaseException:
+            if not template.state.is_finished():
+                storage.set_trial_state_values(trial_id, TrialState.FAIL)
+            raise
+        return number
+    try:
+        with database.write() as connection:
+            _, number = insert_trial(connection, study.optuna_id, template, storage.known(study.optuna_id))
+            trials.insert_start(connection, study, number, start, here)
+    except KeyError:
+        raise StoreError(f"study '{study.name}' is no longer in {database.path}") from None
+    return number
+
+
+def _taken(name: str) -> StoreError:
+    return StoreError(f"there is a study '{name}' already; go on with it, or give another name")
