@@ -19,7 +19,9 @@ class Latency:
         low_ms, high_ms: a distribution-free 95 % confidence interval of the median, between two order statistics. It
             says how well the median of *this process* is known. A fresh process has another memory layout and other
             neighbours, and on shared machines its median differs by far more than this interval shows.
-        coverage: the interval's exact confidence for independent samples: at least 0.95 from 6 samples on.
+        coverage: the interval's exact confidence for independent samples whose number was fixed beforehand: at least
+            0.95 from 6 samples on. Stopping as soon as the interval is narrow costs up to about 0.02 of it (seen in
+            simulation: 0.93 to 0.965).
         iqr_ms: the interquartile range of the samples.
         samples_ms: every sample, in order of time; one pass each, or the mean over `conditions["calls_per_sample"]`.
         reference_ratio: median over candidate / reference, of neighbours in time.

@@ -1,0 +1,126 @@
+"""A study's columns: each objective, each constraint and each `[columns.NAME]`, with the metric behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from nas.errors import NasError, PluginError, SpecError, nearest
+from nas.metrics import MetricSpec, Setting
+from nas.outcomes import COST_COLUMNS
+from nas.plugins import Plugins
+from nas.space import SearchSpace
+from nas.spec import Bound, StudySpec
+from nas.store.rows import COST, ColumnRow
+
+ORDER = {"free": 0, "cheap": 1, "expensive": 2}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `metric` is None where it is a cost that follows from the architecture alone."""
+
+    name: str
+    metric: MetricSpec | None
+    direction: Literal["minimize", "maximize"]
+    unit: str
+    source: str
+    digest: str
+    options: Mapping[str, object]
+    conditions: Mapping[str, object]
+    role: Literal["objective", "constraint", "column"]
+
+    @property
+    def free(self) -> bool:
+        """Whether its value follows from the architecture alone, at once."""
+        return self.metric is None or self.metric.cost == "free"
+
+    def key(self, arch_id: str, block_digests: Mapping[str, str], seed: int) -> str:
+        """What a stored measurement must share with this one to stand for it, as 64 hex digits."""
+        if self.metric is None:
+            raise ValueError(f"{self.name} is no measurement")
+        parts = {
+            "arch_id": arch_id,
+            "blocks": dict(sorted(block_digests.items())),
+            "metric": [self.metric.name, self.metric.version, self.digest],
+            "options": dict(self.options),
+            "conditions": dict(self.conditions),
+            "seed": seed if self.metric.seeded else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def row(self) -> ColumnRow:
+        """As the store keeps it."""
+        metric = self.metric.name if self.metric else self.name
+        return ColumnRow(self.name, metric, self.unit, self.direction, self.source, self.role,
+                         self.role != "column", dict(self.options))
+
+
+def resolve_columns(spec: StudySpec, space: SearchSpace, plugins: Plugins) -> tuple[Column, ...]:
+    """The study's columns, the cheapest first.
+
+    Raises:
+        SpecError: a column has no metric, an objective goes against its metric's direction, or an option or the
+            machine is refused by the metric; file and key are named.
+    """
+    names = dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns])
+    columns = [_cost(spec, name) if name in COST_COLUMNS else _measured(spec, space, plugins, name) for name in names]
+    return tuple(sorted(columns, key=lambda column: ORDER[column.metric.cost] if column.metric else -1))
+
+
+def _role(spec: StudySpec, name: str) -> Literal["objective", "constraint", "column"]:
+    if name in spec.objectives:
+        return "objective"
+    return "constraint" if name in spec.constraints else "column"
+
+
+def _cost(spec: StudySpec, name: str) -> Column:
+    return Column(name, None, "minimize", COST_COLUMNS[name], COST, "", {}, {}, _role(spec, name))
+
+
+def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) -> Column:
+    role = _role(spec, name)
+    place = f"columns.{name}" if name in spec.columns else f"{role}s.{name}"
+    section = spec.columns.get(name)
+    metric_name = (section.metric if section else None) or name
+    try:
+        metric = plugins.metrics[metric_name]
+    except PluginError:
+        known = [*COST_COLUMNS, *plugins.metrics, *spec.columns]
+        raise spec.error(place, f"unknown column '{metric_name}'{nearest(metric_name, [k for k in known if k != name])}; "
+                         f"there are {', '.join(dict.fromkeys([*COST_COLUMNS, *plugins.metrics]))}{plugins.hint()}") from None
+    wanted = spec.objectives.get(name)
+    if wanted and wanted != metric.direction:
+        raise spec.error(f"objectives.{name}", f"{metric_name} is better the other way round: write \"{metric.direction}\"")
+    options = _options(spec, place, metric, section.options if section else {})
+    setting = Setting(options, space.input_shapes, spec.input.classes, plugins.runtimes)
+    try:
+        if (refusal := metric.check(setting)) is not None:
+            raise spec.error(place, refusal)
+        conditions = metric.conditions(setting)
+        json.dumps(dict(conditions))
+    except SpecError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
+        told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
+        raise spec.error(place, f"metric '{metric_name}' refuses this setting: {told}") from error
+    origin = plugins.metrics.origin(metric_name)
+    return Column(name, metric, metric.direction, metric.unit, str(origin), origin.digest, options, conditions, role)
+
+
+def _options(spec: StudySpec, place: str, metric: MetricSpec, given: Mapping[str, object]) -> Mapping[str, object]:
+    if metric.options is None:
+        return dict(given)
+    for key in given:
+        if key not in metric.options:
+            raise spec.error(f"{place}.{key}", f"metric '{metric.name}' has no option '{key}'"
+                             f"{nearest(key, metric.options)}; it has {', '.join(metric.options) or 'none'}")
+    return {**metric.options, **given}
+
+
+def broken(bounds: tuple[Bound, ...], values: Mapping[str, float]) -> list[Bound]:
+    """The bounds that the known `values` break."""
+    return [bound for bound in bounds if bound.column in values and bound.violation(values[bound.column]) > 0]
