@@ -1,0 +1,138 @@
+"""The front as a picture: SVG text, self-contained, that any browser and any Markdown page shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from nas.report.text import count, one_line, rounded
+from nas.store.rows import COST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.report.report import Report
+
+WIDTH, HEIGHT = 720, 460
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 696, 56, 396  # the plot's edges, in pixels
+_TICKS = 5
+_GREY, _FRONT, _INK, _GRID = "#9aa3ad", "#d1495b", "#24292f", "#e6e8eb"
+MOST_LABELS = 15
+"""Above so many points of the front, none is labelled with its trial: the labels would cover one another."""
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis: which column, how it is read, and the line from its values to pixels."""
+
+    column: str
+    label: str
+    counts: bool  # thousands, millions: shown with a unit
+    ticks: Sequence[float]
+    pixels: tuple[float, float]
+
+    def at(self, value: float) -> float:
+        """The pixel of a value."""
+        begin, end = self.pixels
+        return begin + (end - begin) * (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
+
+    def text(self, value: float) -> str:
+        """A value as a person reads it."""
+        return escape(count(value) if self.counts else rounded(value))
+
+
+def picture(report: Report) -> str:
+    """A scatter plot of all successful trials, the front among them, as SVG.
+
+    Its axes are the first two objectives; where there is only one, it is drawn over the trial's number. Bars are the
+    intervals of the values. A front of more than two objectives is a cloud here, not a line.
+    """
+    frame, objectives = report.frame, list(report.study.objectives)
+    across, up = (objectives[0], objectives[1]) if len(objectives) > 1 else ("trial", objectives[0])
+    known = frame[(frame["outcome"] == "ok") & frame[[across, up]].map(math.isfinite, na_action="ignore").eq(True).all(axis=1)]
+    title = f"{one_line(report.study.name)}: {len(known)} successful of {len(frame)} trials, {int(frame['pareto'].sum())} on the front"
+    if len(objectives) > 2:
+        title += f" of {len(objectives)} objectives"
+    body = [f'<text x="{_LEFT}" y="26" font-size="15" font-weight="600">{escape(title)}</text>']
+    if len(known):
+        x = _axis(report, across, known, (_LEFT, _RIGHT))
+        y = _axis(report, up, known, (_BOTTOM, _TOP))
+        front = known[known["pareto"]].sort_values([across, up])
+        body += [*_frame(x, y), *_others(known[~known["pareto"]], x, y), *_front(front, x, y, stairs=len(objectives) == 2)]
+        body += _legend(infeasible=not known["feasible"].all())
+    else:
+        body.append(f'<text x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle">no trial was successful</text>')
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
+        f'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>', *body, "</svg>", "",
+    ])
+
+
+def _axis(report: Report, name: str, known: pd.DataFrame, pixels: tuple[float, float]) -> _Axis:
+    column = next(column for column in report.columns if column.name == name)
+    label = f"{name} ({column.unit})" if column.unit else name
+    if name in report.study.objectives:
+        label += ", lower is better" if report.study.objectives[name] == "minimize" else ", higher is better"
+    values = known[name].astype("float64")
+    return _Axis(name, one_line(label), column.source == COST, nice_ticks(values.min(), values.max()), pixels)
+
+
+def nice_ticks(low: float, high: float) -> list[float]:
+    """About five round numbers, evenly spaced, that enclose `low` and `high`."""
+    spread = high - low or abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(spread / _TICKS))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if spread / (power * factor) <= _TICKS)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [place * step for place in range(first, max(last, first + 1) + 1)]
+
+
+def _frame(x: _Axis, y: _Axis) -> Iterator[str]:
+    for value in x.ticks:
+        yield f'<path d="M{x.at(value):.1f} {_TOP}V{_BOTTOM}" stroke="{_GRID}"/>'
+        yield f'<text x="{x.at(value):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{x.text(value)}</text>'
+    for value in y.ticks:
+        yield f'<path d="M{_LEFT} {y.at(value):.1f}H{_RIGHT}" stroke="{_GRID}"/>'
+        yield f'<text x="{_LEFT - 8}" y="{y.at(value) + 4:.1f}" text-anchor="end">{y.text(value)}</text>'
+    middle = (_TOP + _BOTTOM) // 2
+    yield f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="{_INK}"/>'
+    yield f'<text x="{(_LEFT + _RIGHT) // 2}" y="{_BOTTOM + 42}" text-anchor="middle">{escape(x.label)}</text>'
+    yield f'<text transform="translate(20 {middle}) rotate(-90)" text-anchor="middle">{escape(y.label)}</text>'
+
+
+def _others(rows: pd.DataFrame, x: _Axis, y: _Axis) -> Iterator[str]:
+    """The trials beside the front; hollow where they break a constraint."""
+    for a, b, feasible in zip(rows[x.column], rows[y.column], rows["feasible"], strict=True):
+        fill = f'fill="{_GREY}" fill-opacity="0.6"' if feasible else f'fill="none" stroke="{_GREY}"'
+        yield f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="3.5" {fill}/>'
+
+
+def _front(rows: pd.DataFrame, x: _Axis, y: _Axis, stairs: bool) -> Iterator[str]:
+    points = [(x.at(a), y.at(b)) for a, b in zip(rows[x.column], rows[y.column], strict=True)]
+    if stairs and len(points) > 1:
+        line = "L".join(f"{across:.1f} {up:.1f}" for across, up in points)
+        yield f'<path d="M{line}" fill="none" stroke="{_FRONT}" stroke-opacity="0.5" stroke-width="1.5"/>'
+    for (across, up), (_, row) in zip(points, rows.iterrows(), strict=True):
+        for axis in (x, y):
+            low, high = row.get(f"{axis.column}_low", math.nan), row.get(f"{axis.column}_high", math.nan)
+            if math.isfinite(low) and math.isfinite(high):
+                ends = [min(max(axis.at(end), min(axis.pixels)), max(axis.pixels)) for end in (low, high)]
+                bar = f"M{ends[0]:.1f} {up:.1f}H{ends[1]:.1f}" if axis is x else f"M{across:.1f} {ends[0]:.1f}V{ends[1]:.1f}"
+                yield f'<path d="{bar}" stroke="{_FRONT}" stroke-opacity="0.6"/>'
+        told = f"trial {row['trial']}: {x.column} {x.text(row[x.column])}, {y.column} {y.text(row[y.column])}"
+        yield f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="{_FRONT}"><title>{escape(told)}</title></circle>'
+        if len(points) <= MOST_LABELS:
+            yield f'<text x="{across + 7:.1f}" y="{up - 7:.1f}" font-size="10" fill="{_FRONT}">{row["trial"]}</text>'
+
+
+def _legend(infeasible: bool) -> Iterator[str]:
+    entries = [("front, with its trials' numbers", f'fill="{_FRONT}"'), ("other successful trials", f'fill="{_GREY}"')]
+    if infeasible:
+        entries.append(("breaks a constraint", f'fill="none" stroke="{_GREY}"'))
+    place = _LEFT
+    for text, paint in entries:
+        yield f'<circle cx="{place + 5}" cy="41" r="4" {paint}/><text x="{place + 15}" y="45">{text}</text>'
+        place += 36 + 7 * len(text)

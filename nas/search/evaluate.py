@@ -1,0 +1,123 @@
+"""Evaluates one candidate: its columns in the order of their cost, with stored measurements reused.
+
+What a metric raises becomes an outcome and a message; the search goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nas.errors import MeasureError, NasError
+from nas.metrics import Estimate, MetricContext, as_estimate, is_finite
+from nas.outcomes import ITS_OWN_FAULT, OUTCOMES
+from nas.plugins import Plugins
+from nas.search.columns import Column, broken
+from nas.search.propose import Candidate
+from nas.spec import StudySpec
+from nas.store import Store
+from nas.store.rows import Measurement
+
+
+@dataclass
+class Evaluation:
+    """What came of a candidate: the values of its columns, and how it ended."""
+
+    outcome: str = "ok"
+    message: str = ""
+    values: dict[str, float] = field(default_factory=dict)
+    measurements: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    feasible: bool = False
+
+
+def evaluate(candidate: Candidate, spec: StudySpec, columns: tuple[Column, ...], plugins: Plugins, store: Store) -> Evaluation:
+    """Computes the candidate's columns; stops at the first measured constraint that is broken while costlier columns
+    remain, and at the first failure, which is tried once more.
+    """
+    done = Evaluation(values=dict(candidate.free))
+    measured = [column for column in columns if not column.free]
+    digests = {stage.block: plugins.blocks.origin(stage.block).digest for stage in candidate.arch.stages}
+    for position, column in enumerate(measured):
+        key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
+        began = time.perf_counter()
+        identity, measurement = _measured(candidate, spec, column, plugins, store, key)
+        done.seconds[column.name] = time.perf_counter() - began
+        done.measurements[column.name] = identity
+        if measurement.outcome != "ok" or measurement.value is None:
+            done.outcome, done.message = measurement.outcome, f"{column.name}: {measurement.message}"
+            return done
+        done.values[column.name] = measurement.value
+        if (failed := broken(spec.bounds, done.values)) and position + 1 < len(measured):
+            value = done.values[failed[0].column]
+            done.outcome, done.message = "infeasible", f"{failed[0].column} is {value:.6g}, the constraint {failed[0]}"
+            return done
+    failed = broken(spec.bounds, done.values)
+    done.feasible = not failed
+    done.message = "; ".join(f"breaks {bound}" for bound in failed)
+    return done
+
+
+def _measured(
+    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, store: Store, key: str
+) -> tuple[int, Measurement]:
+    if (stored := store.find_measurement(key)) is not None:
+        return stored
+    for attempt in (1, 2):
+        began = time.perf_counter()
+        estimate, outcome, message = _compute(candidate, spec, column, plugins)
+        measurement = _row(candidate, spec, column, key, estimate, outcome, message, time.perf_counter() - began)
+        identity = store.add_measurement(measurement)
+        if outcome not in ITS_OWN_FAULT or attempt == 2:
+            break
+    return identity, measurement
+
+
+def _compute(
+    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins
+) -> tuple[Estimate | None, str, str]:
+    import torch
+
+    from nas.network import build_network
+
+    metric = column.metric
+    if metric is None:
+        raise NasError(f"{column.name} is a cost, and known already")
+    context = MetricContext(
+        candidate.arch, candidate.arch.input_shape, column.options, spec.study.seed,
+        str(column.conditions.get("device", column.options.get("device", "cpu"))),
+        lambda: build_network(candidate.arch, plugins.blocks, seed=spec.study.seed), plugins.runtimes,
+    )
+    try:
+        estimate = as_estimate(metric.compute(context), metric.name)
+    except MeasureError as error:
+        outcome = error.outcome if error.outcome in OUTCOMES[1:] else "metric_error"
+        return None, outcome, str(error)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return None, "oom", str(error) or "out of memory"
+    except NasError as error:
+        return None, "invalid", str(error)
+    except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
+        return None, "metric_error", f"{type(error).__name__}: {error}"
+    if not is_finite(estimate.value):
+        return None, "nan", f"the value is {estimate.value}" + (f" ({estimate.message})" if estimate.message else "")
+    return estimate, "ok", estimate.message
+
+
+def _row(
+    candidate: Candidate, spec: StudySpec, column: Column, key: str, estimate: Estimate | None,
+    outcome: str, message: str, seconds: float,
+) -> Measurement:
+    if column.metric is None:
+        raise NasError(f"{column.name} is a cost, and known already")
+    found = estimate or Estimate(float("nan"))
+    conditions: Mapping[str, object] = {**column.options, **column.conditions, **found.conditions}
+    ratio = conditions.get("reference_ratio")
+    return Measurement(
+        key=key, arch_id=candidate.arch.arch_id, metric=column.metric.name, metric_version=column.metric.version,
+        unit=column.unit, outcome=outcome, value=estimate.value if estimate else None, low=found.low, high=found.high,
+        iqr=found.iqr, n=len(found.samples) or None, message=message, conditions=dict(conditions),
+        reference_ratio=float(str(ratio)) if ratio is not None else None, environment=found.environment,
+        seconds=seconds, samples=tuple(found.samples), seed=spec.study.seed if column.metric.seeded else None,
+    )

@@ -1,0 +1,144 @@
+"""Proposes the next candidate: one that is no repetition and breaks no bound on a free column.
+
+A sampler is asked a few times, then random neighbours of what it proposed are tried. What is rejected never becomes
+a trial, whatever the sampler: a pruned trial would teach TPE, but not the Gaussian process or NSGA-II.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from nas.arch import Architecture
+from nas.cost.count import Cost, count_architecture
+from nas.cost.table import CostTable
+from nas.errors import NasError
+from nas.metrics import MetricContext, as_estimate
+from nas.search.columns import Column, broken
+from nas.search.pending import pending_study
+from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
+from nas.space import SearchSpace, Values
+from nas.spec import StudySpec
+
+MAX_REJECTED = 200
+"""Rejected proposals in a row after which the search gives up."""
+ENUMERABLE = 20_000
+"""Spaces up to this many choices are looked through to the end before they are called exhausted."""
+_ASKS = 5
+
+
+class ExhaustedError(Exception):
+    """Every network of the space that keeps the free constraints has been evaluated."""
+
+
+class NothingFeasibleError(NasError):
+    """Too many proposals in a row were rejected; the message says by what."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that is about to be evaluated: the choice, what it decodes to, and all that is free to know of it."""
+
+    values: Values
+    arch: Architecture
+    cost: Cost
+    free: Mapping[str, float]
+    sampler: str
+    rejected: int
+    system_attrs: Mapping[str, object] = field(default_factory=dict)
+    retry_of: int | None = None
+
+
+class Proposer:
+    """Proposes candidates of one study; `tried` holds the `arch_id`s that are evaluated or running."""
+
+    def __init__(self, spec: StudySpec, space: SearchSpace, columns: tuple[Column, ...]) -> None:
+        self._spec, self._space, self._columns = spec, space, columns
+        self._bounds = spec.bounds
+        self._table = CostTable()
+        self.distributions = distributions(space)
+
+    def look(self, values: Values, tried: frozenset[str] | set[str] = frozenset()) -> Candidate | str:
+        """The candidate of a choice, or in a few words why it is rejected."""
+        try:
+            arch = self._space.decode(values)
+            if arch.arch_id in tried:
+                return "already evaluated"
+            cost = count_architecture(arch, self._space.blocks, self._table)
+        except NasError as error:
+            return str(error).splitlines()[0]
+        free: dict[str, float] = {
+            "params": cost.params, "macs": cost.macs, "flops": cost.flops, "activations": cost.activations
+        }
+        for column in self._columns:
+            if column.metric is not None and column.free:
+                try:
+                    free[column.name] = as_estimate(column.metric.compute(self._context(arch, column)), column.name).value
+                except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
+                    return f"{column.name} raises {type(error).__name__}: {error}"
+        if failed := broken(self._bounds, free):
+            return f"breaks {failed[0]}"
+        return Candidate(values, arch, cost, free, "", 0)
+
+    def _context(self, arch: Architecture, column: Column) -> MetricContext:
+        def no_network() -> None:
+            raise NasError(f"a free metric has no network: {column.name} must follow from context.arch alone")
+
+        return MetricContext(arch, arch.input_shape, column.options, self._spec.study.seed, "cpu", no_network)  # type: ignore[arg-type]
+
+    def propose(self, study: optuna.Study, number: int, finished: int, tried: set[str]) -> Candidate:
+        """The candidate of trial `number`; the same one for the same history, seed and number.
+
+        Raises:
+            ExhaustedError: there is none left.
+            NothingFeasibleError: 200 in a row were rejected, and by which constraint.
+        """
+        name = resolve_sampler(self._spec.study.sampler, finished)
+        reasons: Counter[str] = Counter()
+        rng = random.Random(derived_seed(self._spec.study.seed, number))
+        seen: list[Values] = []
+        while reasons.total() < MAX_REJECTED:
+            attempt = reasons.total()
+            noted: Mapping[str, object] = {}
+            if attempt < _ASKS:
+                values, pending = self._ask(study, number, name, attempt)
+                noted = pending.system_attrs
+                seen.append(values)
+            else:
+                near = attempt % 2 == 0
+                values = self._space.neighbour(rng.choice(seen), rng) if near and self._space.dimensions else self._space.draw(rng)
+            found = self.look(values, tried)
+            if isinstance(found, Candidate):
+                return Candidate(values, found.arch, found.cost, found.free, name, attempt, dict(noted))
+            reasons[found] += 1
+        return self._last_resort(name, tried, reasons)
+
+    def _ask(self, study: optuna.Study, number: int, name: str, attempt: int) -> tuple[Values, FrozenTrial]:
+        sampler = make_sampler(name, derived_seed(self._spec.study.seed, number, attempt))
+        view, pending = pending_study(study, number, sampler)
+        sampler.before_trial(view, pending)
+        space = sampler.infer_relative_search_space(view, pending)
+        values = dict(sampler.sample_relative(view, pending, space))
+        for dimension, dist in self.distributions.items():
+            if dimension not in values:
+                values[dimension] = sampler.sample_independent(view, pending, dimension, dist)
+        return {name: values[name] for name in self.distributions}, pending
+
+    def _last_resort(self, name: str, tried: set[str], reasons: Counter[str]) -> Candidate:
+        if self._space.size <= ENUMERABLE:
+            for values in self._space.everything():
+                found = self.look(values, tried)
+                if isinstance(found, Candidate):
+                    return Candidate(values, found.arch, found.cost, found.free, name, reasons.total())
+            if tried:
+                raise ExhaustedError
+        elif set(reasons) == {"already evaluated"}:
+            raise ExhaustedError
+        told = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(4))
+        raise NothingFeasibleError(f"{reasons.total()} proposals in a row were rejected before a trial existed:\n{told}\n"
+                                   "Loosen the constraint, or give the stages choices that keep it.")
