@@ -75,9 +75,7 @@ def _relabel(found: list[str], labels: list[str], places: Sequence[int]) -> None
         found[places[0]] = labels[0] if len(labels) == 1 else "p"
 
 
-def normal_dims(dims: object, count: int) -> tuple[int, ...]:
+def normal_dims(dims: int | Sequence[int] | None, count: int) -> tuple[int, ...]:
     """Axis numbers from 0, of what a function takes as `dim`: None for all, an int, or several."""
-    if dims is None:
-        return tuple(range(count))
-    several = (dims,) if isinstance(dims, int) else tuple(dims)  # type: ignore[call-overload]
+    several = (dims,) if isinstance(dims, int) else tuple(dims or ())
     return tuple(dim % count for dim in several) or tuple(range(count))

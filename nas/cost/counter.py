@@ -11,24 +11,59 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-
 from nas.cost.axes import IMAGE, Axes, blank, guess
 from nas.cost.field import START, Field, union
 
-Rule = Callable[["FunctionCounter", Any, Sequence[Any], Mapping[str, Any]], Any]
-"""`rule(counter, function, args, kwargs)` calls the function or answers for it, and says what it cost. It raises
-`Unsure`, before it has called the function, where it does not know this use of it.
-"""
+_REQUIRED: Any = object()
 
 
 class Unsure(Exception):  # noqa: N818  # not an error: another road is taken
     """A function is met whose count is not known for sure; names it."""
+
+
+class Call(NamedTuple):
+    """A function that a module calls, with its arguments."""
+
+    function: Any
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What to call the function: "softmax", "matmul" also for the operator @, "Tensor.shape" for a property."""
+        name = getattr(self.function, "__name__", None) or str(self.function)
+        if name == "__get__":
+            return f"Tensor.{getattr(self.function.__self__, '__name__', 'attribute')}"
+        return str(name).strip("_")
+
+    def arg(self, place: int, name: str, default: Any = _REQUIRED) -> Any:
+        """An argument, given by position or by name."""
+        if place < len(self.args):
+            return self.args[place]
+        return self.kwargs[name] if default is _REQUIRED else self.kwargs.get(name, default)
+
+    @property
+    def tensors(self) -> Iterator[Tensor]:
+        """The tensors among the arguments, also in lists and tuples of them."""
+        return (tensor for value in (*self.args, *self.kwargs.values()) for tensor in tensors_in(value))
+
+    def __call__(self) -> Any:
+        """Calls it."""
+        return self.function(*self.args, **self.kwargs)
+
+
+Rule = Callable[["FunctionCounter", Call], Any]
+"""`rule(counter, call)` makes the call or answers for it, and says what it cost. It raises `Unsure`, before it makes
+the call, where it does not know this use of the function.
+"""
 
 
 class Seen(NamedTuple):
@@ -39,6 +74,9 @@ class Seen(NamedTuple):
     axes: Axes
     field: Field | None
     counted: int = 0
+
+
+Changed = Callable[[Tensor], tuple[Axes, Field | None]]
 
 
 class FunctionCounter(TorchFunctionMode):
@@ -75,20 +113,20 @@ class FunctionCounter(TorchFunctionMode):
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Counts one function; `types` are the classes of its tensors."""
-        kwargs = kwargs or {}
+        call = Call(func, args, kwargs or {})
         rule = self._rules.get(func)
         if self.exact:
             # Gradients are off within torch.autograd.Function.forward, which fvcore takes for one opaque operator.
             if rule is None or not torch.is_grad_enabled():
-                self.unsure(name_of(func))
+                self.unsure(call.name)
             else:
-                return rule(self, func, args, kwargs)
+                return rule(self, call)
         elif rule is not None:
             try:
-                return rule(self, func, args, kwargs)
+                return rule(self, call)
             except Unsure:
-                return self.follow(func, args, kwargs)
-        return self.follow(func, args, kwargs)
+                return self.follow(call)
+        return self.follow(call)
 
     def unsure(self, what: str) -> None:
         """Refuses to go on counting exactly.
@@ -99,26 +137,39 @@ class FunctionCounter(TorchFunctionMode):
         self.refused = self.refused or what
         raise Unsure(what)
 
-    def follow(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], axes: Axes | None = None) -> Any:
-        """Calls a function that costs nothing, or nothing known: its results see what its arguments see."""
-        sources = self.sources(args, kwargs)
-        result = func(*args, **kwargs)
+    def follow(self, call: Call, changed: Changed | None = None, bit: int = 0) -> Any:
+        """Makes a call whose results see what its arguments see.
+
+        Args:
+            call: the call.
+            changed: `changed(tensor)` answers what a result is, where it is not what is guessed.
+            bit: of the operation, where it is one that is counted.
+        """
+        sources = self.sources(call)
+        result = call()
         for tensor in tensors_in(result):
-            self.remember(tensor, self.joined(sources, axes or guess(tensor.dim(), [seen.axes for seen in sources])))
+            if changed is not None:
+                axes, field = changed(tensor)
+            else:
+                axes = guess(tensor.dim(), [seen.axes for seen in sources])
+                field = union(seen.field for seen in sources if seen.field is not None)
+            self.remember(tensor, Seen(axes, field, self.counted(sources) | bit))
         return result
 
-    def joined(self, sources: Iterable[Seen], axes: Axes) -> Seen:
-        """Of a tensor with these axes that depends on all of `sources`."""
-        counted, fields = 0, []
-        for seen in sources:
-            counted |= seen.counted
-            if seen.field is not None:
-                fields.append(seen.field)
-        return Seen(axes, union(fields), counted)
+    def answer(self, call: Call, shape: Sequence[int], like: Tensor) -> Tensor:
+        """The result of a call: on the meta device, where only its shape matters, an empty tensor of that shape."""
+        if self.exact and min(shape) > 0:
+            return torch.empty(shape, dtype=like.dtype, device="meta")
+        result: Tensor = call()
+        return result
 
-    def sources(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Seen]:
-        """What is known of each tensor among the arguments, also in lists and tuples of them."""
-        return [self.seen(tensor) for value in (*args, *kwargs.values()) for tensor in tensors_in(value)]
+    def counted(self, sources: Iterable[Seen]) -> int:
+        """Which operations something depends on that depends on all of `sources`."""
+        return reduce(or_, (seen.counted for seen in sources), 0)
+
+    def sources(self, call: Call) -> list[Seen]:
+        """What is known of each tensor among the arguments."""
+        return [self.seen(tensor) for tensor in call.tensors]
 
     def seen(self, tensor: Tensor) -> Seen:
         """What is known of a tensor."""
@@ -172,10 +223,9 @@ class FunctionCounter(TorchFunctionMode):
             raise Unsure(self.refused)
         if not results or not all(isinstance(part, Tensor) for part in _parts(output)):
             self.unsure(f"an output of type {type(output).__name__}")
-        used = self.joined(results, ())
-        if used.counted != (1 << self._bits) - 1:
+        if self.counted(results) != (1 << self._bits) - 1:
             self.unsure("an operation whose result is not used")  # fvcore does not count it, FlopCounterMode does
-        if used.field is None:
+        if all(seen.field is None for seen in results):
             self.unsure("an output that does not depend on the input")
         return results
 
@@ -204,14 +254,6 @@ class FunctionCounter(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
-
-
-def name_of(func: Any) -> str:
-    """What to call a function: "softmax", "matmul" also for the operator @, "Tensor.shape" for a property."""
-    name = getattr(func, "__name__", None) or str(func)
-    if name == "__get__":
-        return f"Tensor.{getattr(func.__self__, '__name__', 'attribute')}"
-    return str(name).strip("_")
 
 
 def tensors_in(value: Any) -> Iterable[Tensor]:

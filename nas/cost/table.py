@@ -26,8 +26,9 @@ class BlockKey(NamedTuple):
     width: int
 
     def __str__(self) -> str:
-        return (f"{self.block}@{self.version}#{self.digest}({self.params}) {self.in_channels}x{self.height}x{self.width}"
-                f" to {self.out_channels}, stride={self.stride}, norm={self.norm}, act={self.act}")
+        return (f"{self.block}@{self.version}#{self.digest}({self.params}) "
+                f"{self.in_channels}x{self.height}x{self.width} to {self.out_channels}, stride={self.stride}, "
+                f"norm={self.norm}, act={self.act}")
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,9 @@ def plain(value: object) -> object:
     raise StoreError(f"{value!r:.80} cannot be stored: a {type(value).__name__} is not text, number, list or mapping")
 
 
-def dump(value: object) -> str:
-    """Strict JSON on one line; ASCII, so that no encoding can break it."""
-    return json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+def dump(value: object, *, ordered: bool = False) -> str:
+    """Strict JSON on one line; ASCII, so that no encoding can break it. `ordered`: by key, at every depth."""
+    return json.dumps(plain(value), allow_nan=False, separators=(",", ":"), sort_keys=ordered)
 
 
 def clean(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from nas.errors import StoreError
 from nas.store.engine import reading
@@ -31,8 +31,8 @@ class Database:
                 with reading():  # its begin alone: what the caller does meanwhile may write
                     connection.begin()
                 yield connection
-        except DBAPIError as error:
-            raise file_error(self.path, error) from error
+        except StatementError as error:
+            raise _ours(self.path, error) from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -46,5 +46,12 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
-            raise file_error(self.path, error) from error
+        except StatementError as error:
+            raise _ours(self.path, error) from error
+
+
+def _ours(path: Path, error: StatementError) -> BaseException:
+    """The error to raise instead: SQLAlchemy wraps what a column's type raises too, such as a value that is not JSON."""
+    if isinstance(error.orig, StoreError):
+        return error.orig
+    return file_error(path, error) if isinstance(error, DBAPIError) else error

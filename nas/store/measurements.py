@@ -102,8 +102,7 @@ def _keep_environment(connection: Connection, environment: Mapping[str, object] 
     """The fingerprint of an environment, which is kept where it is new."""
     if environment is None:
         return None
-    ordered = dump(dict(sorted(environment.items())))
-    fingerprint = hashlib.sha256(ordered.encode()).hexdigest()[:12]
+    fingerprint = hashlib.sha256(dump(environment, ordered=True).encode()).hexdigest()[:12]
     connection.execute(
         insert_or_ignore(tables.environments)
         .values(fingerprint=fingerprint, environment=plain(environment))

@@ -10,8 +10,8 @@ from sqlalchemy import DateTime, column, table
 KNOWN_SCHEMA = "v3.2.0.a"
 """The revision of Optuna's schema that these tables describe."""
 
-NAMES = frozenset({"studies", "trials", "version_info"})
-"""Tables by which a database of Optuna's is known."""
+NAMES = frozenset({"studies", "study_directions", "trials", "trial_params", "trial_values", "version_info"})
+"""Tables by which a database of Optuna's is known: all of them, for others have studies and trials too."""
 
 UUID_KEY = "nas:uuid"
 """The study's user attribute that holds our UUID."""

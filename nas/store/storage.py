@@ -63,10 +63,13 @@ class StudyStorage(RDBStorage):
                 break
             except (StorageInternalError, OperationalError) as error:
                 # Two processes set up one new file: the slower one begins again, and finds it done.
+                self.engine.dispose()
                 if not is_busy(error) or time.monotonic() >= deadline:
                     raise
-                self.engine.dispose()
                 time.sleep(0.05)
+            except RuntimeError:  # its tables are of another Optuna
+                self.engine.dispose()
+                raise
         self.writes_directly = self._knows_schema()
 
     def __setstate__(self, state: dict[Any, Any]) -> None:

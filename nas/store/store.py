@@ -247,17 +247,29 @@ def _open_storage(path: Path, durability: Durability, busy_s: float) -> StudySto
     """Optuna's storage on the file, which is made where it is missing, with our tables at their newest."""
     from optuna.exceptions import StorageInternalError
 
-    from nas.store.storage import StudyStorage
-
     try:
         create_file(path)
         enter_wal(path, busy_s)
-        storage = StudyStorage(path, busy_s=busy_s, durability=durability)
-        migrate(storage.engine)
+        try:
+            return _set_up(path, durability, busy_s)
+        except BaseException:
+            leave_wal(path)  # a file that is refused stays as plain as it was found
+            raise
     except OSError as error:
         raise StoreError(f"{path}: cannot make a database here: {error.strerror}") from None
     except (sqlite3.Error, SQLAlchemyError, StorageInternalError) as error:
         raise file_error(path, error) from error
     except RuntimeError as error:  # Optuna's word that its own tables are older or newer than it knows
         raise StoreError(f"{path}: {error}") from None
+
+
+def _set_up(path: Path, durability: Durability, busy_s: float) -> StudyStorage:
+    from nas.store.storage import StudyStorage
+
+    storage = StudyStorage(path, busy_s=busy_s, durability=durability)
+    try:
+        migrate(storage.engine)
+    except BaseException:
+        storage.engine.dispose()
+        raise
     return storage

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nas.errors import SpecError
-from nas.train.data.dataset import Shape
+
+if TYPE_CHECKING:
+    from nas.train.data.dataset import Shape
 
 SMALL = 32 * 32
 """Pixels up to which one thread is taken."""

@@ -1,0 +1,48 @@
+"""Short forms of what is long: an architecture on one line of a table, a value with its interval."""
+
+from __future__ import annotations
+
+import math
+
+from nas.arch import Architecture, Stage
+from nas.errors import SpecError
+from nas.report.text import one_line, rounded
+
+
+def short_architecture(text: str) -> str:
+    """`mbconv k3 e4 x2 c24 | ...`: each stage's block, kernel, expansion, repeats, channels; `s2` where it halves the
+    map, `se0.25` where it squeezes. Other parameters are in the full text. A text that is no architecture is cut at
+    60 characters.
+    """
+    try:
+        return " | ".join(map(_short_stage, Architecture.parse(text).stages))
+    except SpecError:  # of another nas, or damaged: it is shown as it is, a report does not build it
+        line = one_line(text)
+        return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _short_stage(stage: Stage) -> str:
+    words = [stage.block]
+    words += [f"{letter}{stage.params[name]}" for letter, name in (("k", "kernel"), ("e", "expand"))
+              if stage.params.get(name) is not None]
+    if stage.params.get("se"):
+        words.append(f"se{stage.params['se']}")
+    words += [f"x{stage.repeats}", f"c{stage.channels}"]
+    return " ".join([*words, "s2"] if stage.stride == 2 else words)
+
+
+def plus_minus(value: float, low: float, high: float) -> str:
+    """`3.12 ±0.05`: the value to the digit in which it is uncertain, with the longer half of its interval.
+
+    The value alone where the interval is missing or has no width.
+    """
+    half = max(value - low, high - value)
+    if not math.isfinite(half) or half <= 0:
+        return rounded(value)
+    digits = -math.floor(math.log10(half))
+    if round(half, digits) >= 10.0 ** (1 - digits):  # 0.096 is 0.1 to one digit
+        digits -= 1
+    if abs(value) >= 1e6 or digits > 9:
+        return f"{rounded(value)} ±{half:.1g}"
+    decimals = max(digits, 0)
+    return f"{value:.{decimals}f} ±{round(half, digits):.{decimals}f}"

@@ -1,0 +1,80 @@
+"""The front and the outcomes as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nas.outcomes import COST_COLUMNS
+from nas.report.short import plus_minus, short_architecture
+from nas.report.summary import Summary, summary
+from nas.report.text import count, one_line, rounded
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    from nas.report.report import Report
+
+MOST_ROWS = 30
+"""Rows of the front that are shown."""
+
+
+def summary_table(report: Report) -> Group:
+    """What `nas run` ends with, for `rich.console.Console.print`: the Pareto front, then how many trials ended how."""
+    from rich.console import Group
+    from rich.text import Text
+
+    short = summary(report.frame, report.study)
+    parts: list[RenderableType] = []
+    if len(short.front):
+        parts.append(_front(report, short))
+        if len(short.front) > MOST_ROWS:
+            parts.append(Text(f"{len(short.front) - MOST_ROWS} more of the front are in the other formats"))
+    else:
+        parts.append(Text("no trial was successful and feasible", style="yellow"))
+    return Group(*parts, _outcomes(short))
+
+
+def _front(report: Report, short: Summary) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    study = report.study
+    units = {column.name: column.unit for column in report.columns}
+    table = Table(
+        title=Text(f"{one_line(study.name)}: Pareto front, {len(short.front)} of {short.trials} trials"),
+        box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False,
+    )
+    table.add_column("trial", justify="right")
+    for name in study.objectives:
+        unit = "" if name in COST_COLUMNS or not units.get(name) else f" ({one_line(units[name])})"
+        table.add_column(Text(one_line(name) + unit), justify="right", no_wrap=True)
+    costs = [name for name in ("params", "macs") if name not in study.objectives]
+    for name in costs:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold", min_width=16)
+    for row in short.front.head(MOST_ROWS).to_dict("records"):
+        cells = [str(row["trial"]), *(_objective(row, name) for name in study.objectives)]
+        cells += [count(row[name]) for name in costs]
+        table.add_row(*map(Text, [*cells, short_architecture(row["arch"])]))  # Text: nothing in it is markup
+    return table
+
+
+def _objective(row: Mapping[Any, Any], name: str) -> str:
+    """Never missing: only complete rows are on the front."""
+    if name in COST_COLUMNS:
+        return count(row[name])
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return rounded(row[name]) if low is None or high is None else plus_minus(row[name], low, high)
+
+
+def _outcomes(short: Summary) -> Text:
+    from rich.text import Text
+
+    line = Text(f"{short.trials} trials, {short.counted} counted: ")
+    for place, (outcome, trials) in enumerate(short.outcomes.items()):
+        style = {"ok": "green", "infeasible": "yellow", "stopped": "yellow", "running": "cyan"}.get(outcome, "red")
+        line.append(", " if place else "").append(f"{trials} {outcome}", style=style)
+    return line
