@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 
 from nas.cost.axes import IMAGE, Axes, blank, guess
 from nas.cost.field import START, Field, union
+from nas.cost.table import BlockCost
 
 _REQUIRED: Any = object()
 
@@ -108,6 +109,7 @@ class FunctionCounter(TorchFunctionMode):
         self._seen: dict[int, tuple[weakref.ref[Tensor], Seen]] = {}
         self._constants: set[int] = set()
         self._everything: Field = START
+        self._result: Field | None = None
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -203,8 +205,8 @@ class FunctionCounter(TorchFunctionMode):
         """Notes an operation that sees the whole map."""
         self.global_ops.append(f"{self.path}: {name}" if self.path else name)
 
-    def run(self, module: nn.Module, image: Tensor) -> list[Seen]:
-        """Calls the module on an image (1, channels, height, width) and answers what each of its output tensors is.
+    def run(self, module: nn.Module, image: Tensor) -> list[Tensor]:
+        """Calls the module on an image (1, channels, height, width) and answers its output tensors.
 
         Raises:
             Unsure: where `exact`: the counts are not exact, or something was computed and then not used.
@@ -216,22 +218,43 @@ class FunctionCounter(TorchFunctionMode):
         self.remember(image, Seen(IMAGE, START))
         with self:
             output = module(image)
-        results = [self.seen(tensor) for tensor in tensors_in(output)]
-        if not self.exact:
-            return results
-        if self.refused:
-            raise Unsure(self.refused)
-        if not results or not all(isinstance(part, Tensor) for part in _parts(output)):
-            self.unsure(f"an output of type {type(output).__name__}")
-        if self.counted(results) != (1 << self._bits) - 1:
-            self.unsure("an operation whose result is not used")  # fvcore does not count it, FlopCounterMode does
-        if all(seen.field is None for seen in results):
-            self.unsure("an output that does not depend on the input")
-        return results
+        tensors = list(tensors_in(output))
+        results = [self.seen(tensor) for tensor in tensors]
+        self._result = union(seen.field for seen in results if seen.field is not None)
+        if self.exact:
+            if self.refused:
+                raise Unsure(self.refused)
+            if self._result is None or len(tensors) != len(output if isinstance(output, list | tuple) else (output,)):
+                self.unsure("an output that is not made of tensors that depend on the input")
+            if self.counted(results) != (1 << self._bits) - 1:  # fvcore leaves out what is not used, torch does not
+                self.unsure("an operation whose result is not used")
+        return tensors
+
+    def cost(
+        self, module: nn.Module, *, macs: int, fvcore_macs: int, torch_macs: int, flops: int, activations: int,
+        unsupported: Iterable[str],
+    ) -> BlockCost:
+        """These counts, with what the run of `module` has shown besides."""
+        vertical, horizontal = self._result or START
+        return BlockCost(
+            params=sum(weight.numel() for weight in module.parameters()),
+            macs=macs,
+            fvcore_macs=fvcore_macs,
+            torch_macs=torch_macs,
+            flops=flops,
+            activations=activations,
+            field=(vertical.extent, horizontal.extent),
+            jump=(vertical.jump, horizontal.jump),
+            unsupported=tuple(dict.fromkeys(unsupported)),
+            global_ops=tuple(dict.fromkeys(self.global_ops)),
+        )
 
     @contextmanager
-    def watch(self, module: nn.Module) -> Iterator[None]:
-        """Follows the path of the submodule that runs, for the names of global operations."""
+    def watch(self, module: nn.Module, paths: bool) -> Iterator[None]:
+        """Where `paths`, follows the path of the submodule that runs, for the names of global operations."""
+        if not paths:
+            yield
+            return
         stack: deque[str] = deque()
 
         def enter(path: str) -> Callable[..., None]:
@@ -248,7 +271,7 @@ class FunctionCounter(TorchFunctionMode):
         for path, child in module.named_modules():
             if path and not isinstance(child, torch.jit.ScriptModule):
                 handles.append(child.register_forward_pre_hook(enter(path), prepend=True))
-                handles.append(child.register_forward_hook(leave))
+                handles.append(child.register_forward_hook(leave, always_call=True))
         try:
             yield
         finally:
@@ -264,7 +287,3 @@ def tensors_in(value: Any) -> Iterable[Tensor]:
         return ()
     parts = value.values() if isinstance(value, Mapping) else value
     return [tensor for part in parts for tensor in tensors_in(part)]
-
-
-def _parts(output: object) -> Sequence[object]:
-    return output if isinstance(output, list | tuple) else (output,)

@@ -39,7 +39,8 @@ class Axis(NamedTuple):
         if self.whole:
             return self
         seen, shift = ceil(((kernel - 1) * dilation + 1) / stride), padding // stride
-        return Axis(self.low - (seen - 1 - shift) * self.jump, self.high + shift * self.jump, self.jump / Fraction(stride))
+        low, high = self.low - (seen - 1 - shift) * self.jump, self.high + shift * self.jump
+        return Axis(low, high, self.jump / Fraction(stride))
 
     def resized(self, before: int, after: int, taps: int) -> Axis:
         """Behind an interpolation from `before` to `after` pixels, `taps` of which meet in each of its output."""

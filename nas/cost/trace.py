@@ -1,121 +1,126 @@
-"""Counts a module on real tensors with fvcore and torch's FlopCounterMode, and follows its receptive field."""
+"""Counts a module on real tensors by fvcore and by torch's FlopCounterMode: the road for what `rules` are not sure of.
+
+What the two disagree on, and what neither can follow, is named.
+"""
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+from torch.jit._trace import TracerWarning
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from nas.cost.counter import FunctionCounter
+from nas.cost.operators import MACS, computes
+from nas.cost.rules import RULES
 from nas.cost.table import BlockCost
 
-MAC_OPERATORS = ("conv", "linear", "addmm", "matmul", "mm", "bmm", "einsum")
-"""fvcore's names of what counts as multiply-accumulates."""
 
-ELEMENT_WISE = frozenset(
-    "add add_ sub mul mul_ div neg silu silu_ sigmoid sigmoid_ relu relu_ hardtanh hardtanh_ hardswish hardswish_ "
-    "hardsigmoid hardsigmoid_ gelu mish leaky_relu leaky_relu_ tanh softplus clamp clamp_min clamp_max elu prelu_kernel "
-    "_prelu_kernel exp sqrt rsqrt pow abs max_pool2d softmax max maximum minimum dropout feature_dropout mean pad "
-    "ones zeros rand lift_fresh detach".split()
-)
-"""Operations of one result an element, and those that only compare or move: not counted by any convention."""
+def traced(module: nn.Module, image: Tensor, paths: bool = False) -> tuple[BlockCost, list[Tensor]]:
+    """The cost of a module for one image, and what the module gave.
 
+    Args:
+        module: in eval mode, with real weights.
+        image: (1, channels, height, width).
+        paths: whether global operations are named with the path of their submodule.
 
-def trace(module: nn.Module, shape: tuple[int, int, int]) -> BlockCost:
-    """The cost of `module` for one image of shape (channels, height, width), in eval mode."""
-    module.eval()
-    image = torch.zeros(1, *shape)
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-        warnings.filterwarnings("ignore", message=".*torch.jit.*")
-        logging.getLogger("fvcore.nn.jit_analysis").setLevel(logging.ERROR)
-        analysis = FlopCountAnalysis(module, image).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        flops, by_operator = int(analysis.total()), analysis.by_operator()
-        unknown = sorted(name.removeprefix("aten::") for name in analysis.unsupported_ops())
-        counter = ActivationCountAnalysis(module, image)
-        counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        activations = int(counter.total())
-        with FlopCounterMode(display=False) as torch_counter, _Fields() as fields:
-            fields.start(image)
-            output = module(image)
-    fvcore_macs = int(sum(by_operator.get(name, 0) for name in MAC_OPERATORS))
-    torch_macs = torch_counter.get_total_flops() // 2
-    unsupported = [name for name in unknown if name not in ELEMENT_WISE]
-    if fvcore_macs != torch_macs:
-        unsupported.append(f"counters disagree: fvcore {fvcore_macs} MACs, torch {torch_macs}")
-    field, jump = fields.of(output)
-    return BlockCost(
-        params=sum(weight.numel() for weight in module.parameters()),
-        macs=max(fvcore_macs, torch_macs), fvcore_macs=fvcore_macs, torch_macs=torch_macs, flops=flops,
-        activations=activations, field=field, jump=jump, unsupported=tuple(unsupported),
-        global_ops=tuple(fields.global_ops),
+    Raises:
+        Exception: whatever the module raises.
+    """
+    with _quiet(), torch.inference_mode(mode=False):
+        counter, outputs, torch_macs = _followed(module, image, paths)
+        fvcore = _by_fvcore(module, image)
+    notes = [*fvcore.unsupported, *fvcore.failures]
+    notes += [f"Tensor.{name}: what follows from the values is not counted" for name in counter.values_used]
+    if counter.lost:
+        notes.append("receptive_field: not followed through an operation that is not one of torch's")
+    if torch_macs is None:
+        notes.append("FlopCounterMode: fails on this module")
+    known = [macs for macs in (fvcore.macs, torch_macs) if macs is not None] or [counter.macs]
+    # fvcore rounds an einsum's count to four digits; anything else that one of the two lacks, it has missed.
+    macs = known[-1] if fvcore.rounded else max(known)
+    cost = counter.cost(
+        module,
+        macs=macs,
+        fvcore_macs=known[0],
+        torch_macs=known[-1],
+        flops=counter.flops if fvcore.flops is None else fvcore.flops,
+        activations=counter.activations if fvcore.activations is None else fvcore.activations,
+        unsupported=notes,
     )
+    return cost, outputs
 
 
-Pair = tuple[Fraction, Fraction]
-_ONE: Pair = (Fraction(1), Fraction(1))
-_GLOBAL = (functional.adaptive_avg_pool2d, functional.adaptive_max_pool2d, torch.matmul, torch.bmm)
+def _followed(module: nn.Module, image: Tensor, paths: bool) -> tuple[FunctionCounter, list[Tensor], int | None]:
+    """Runs the module under both modes; the last is None where FlopCounterMode itself fails."""
+
+    def run() -> tuple[FunctionCounter, list[Tensor]]:
+        counter = FunctionCounter(RULES, exact=False)
+        # Fused attention is one operator, another for each device, of which FlopCounterMode does not know the CPU's.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter.watch(module, paths):
+            return counter, counter.run(module, image)
+
+    mode = FlopCounterMode(display=False)
+    try:
+        with mode:
+            counter, outputs = run()
+        return counter, outputs, mode.get_total_flops() // 2
+    except Exception:  # noqa: BLE001  # its formulas raise what they like; what the module raises comes again
+        return *run(), None
 
 
-class _Fields(TorchFunctionMode):
-    """Follows the receptive field and the distance of neighbours of each tensor; of several inputs, the widest."""
+@dataclass
+class _Fvcore:
+    """None where fvcore fails, which `failures` tells."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: dict[int, tuple[Tensor, Pair, Pair]] = {}
-        self.global_ops: dict[str, None] = {}
-
-    def start(self, image: Tensor) -> None:
-        """`image` sees itself."""
-        self._seen[id(image)] = (image, _ONE, _ONE)
-
-    def of(self, tensor: Tensor) -> tuple[Pair, Pair]:
-        """(field, jump) of what came out of the module, in pixels of its input."""
-        entry = self._seen.get(id(tensor))
-        return (entry[1], entry[2]) if entry else (_ONE, _ONE)
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if not isinstance(result, Tensor):
-            return result
-        flat = [item for arg in args for item in (arg if isinstance(arg, list | tuple) else [arg])]
-        known = [self._seen[id(arg)] for arg in flat if isinstance(arg, Tensor) and id(arg) in self._seen]
-        if func in _GLOBAL and known:
-            self.global_ops[func.__name__] = None
-        elif known:
-            field: Pair = (max(entry[1][0] for entry in known), max(entry[1][1] for entry in known))
-            jump = known[0][2]
-            field, jump = _widened(func, args, dict(kwargs or {}), field, jump)
-            self._seen[id(result)] = (result, field, jump)
-        return result
+    flops: int | None = None
+    macs: int | None = None
+    activations: int | None = None
+    rounded: bool = False
+    unsupported: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
 
-def _widened(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], field: Pair, jump: Pair) -> tuple[Pair, Pair]:
-    name = getattr(func, "__name__", "")
-    if name == "conv2d":
-        kernel, stride, dilation = tuple(args[1].shape[2:]), _pair(args, kwargs, 3, "stride", 1), _pair(args, kwargs, 5, "dilation", 1)
-    elif name in ("max_pool2d", "boolean_dispatch", "avg_pool2d"):
-        kernel = _pair(args, kwargs, 1, "kernel_size", 1)
-        stride, dilation = _pair(args, kwargs, 2, "stride", kernel), (1, 1)
-    else:
-        return field, jump
-    wide = tuple(f + (k - 1) * d * j for f, k, d, j in zip(field, kernel, dilation, jump, strict=True))
-    return (wide[0], wide[1]), (jump[0] * stride[0], jump[1] * stride[1])
+def _by_fvcore(module: nn.Module, image: Tensor) -> _Fvcore:
+    from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+
+    found = _Fvcore()
+
+    def count(analysis: Callable[..., Any]) -> tuple[Mapping[str, float], Mapping[str, int]] | None:
+        try:
+            analysed = analysis(module, (image,)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+            return analysed.by_operator(), analysed.unsupported_ops()
+        except Exception as error:  # noqa: BLE001  # the tracer and fvcore's formulas raise what they like
+            reason = str(error).strip().partition("\n")[0]
+            found.failures.append(f"{analysis.__name__}: fails with {type(error).__name__}: {reason}")
+            return None
+
+    # As a caller of FlopCountAnalysis does: without gradients torch takes fused layers that fvcore cannot count.
+    with torch.enable_grad():
+        flops, activations = count(FlopCountAnalysis), count(ActivationCountAnalysis)
+    if flops is not None:
+        by_operator, unsupported = flops
+        found.flops = int(sum(by_operator.values()))
+        found.macs = int(sum(count for name, count in by_operator.items() if name in MACS))
+        found.rounded = "einsum" in by_operator
+        found.unsupported = [kind for kind in unsupported if computes(kind)]
+    if activations is not None:
+        found.activations = int(sum(activations[0].values()))
+    return found
 
 
-def _pair(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str, default: Any) -> tuple[int, int]:
-    value = args[place] if len(args) > place else kwargs.get(name, default)
-    value = default if value is None else value
-    values = (value, value) if isinstance(value, int) else tuple(value)
-    return (values[0], values[-1])
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """fvcore traces with torch.jit, which warns that it is deprecated and of what a trace cannot follow."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", message=r"[\s\S]*torch\.jit", category=category)
+        warnings.filterwarnings("ignore", category=TracerWarning)
+        yield

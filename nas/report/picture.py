@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from nas.report.report import Report
 
 WIDTH, HEIGHT = 720, 460
-_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 696, 56, 396  # the plot's edges, in pixels
-_TICKS = 5
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 696, 66, 400  # the plot's edges, in pixels
+_STEPS = 6  # at most so many from tick to tick over the values' spread
+_LONGEST_NAME = 30
 _GREY, _FRONT, _INK, _GRID = "#9aa3ad", "#d1495b", "#24292f", "#e6e8eb"
 MOST_LABELS = 15
 """Above so many points of the front, none is labelled with its trial: the labels would cover one another."""
@@ -52,24 +53,25 @@ def picture(report: Report) -> str:
     """
     frame, objectives = report.frame, list(report.study.objectives)
     across, up = (objectives[0], objectives[1]) if len(objectives) > 1 else ("trial", objectives[0])
-    known = frame[(frame["outcome"] == "ok") & frame[[across, up]].map(math.isfinite, na_action="ignore").eq(True).all(axis=1)]
-    title = f"{one_line(report.study.name)}: {len(known)} successful of {len(frame)} trials, {int(frame['pareto'].sum())} on the front"
-    if len(objectives) > 2:
-        title += f" of {len(objectives)} objectives"
-    body = [f'<text x="{_LEFT}" y="26" font-size="15" font-weight="600">{escape(title)}</text>']
+    finite = frame[[across, up]].astype("float64").abs().lt(math.inf).all(axis=1)
+    known = frame[(frame["outcome"] == "ok").fillna(False) & finite]
+    name = one_line(report.study.name)
+    name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME - 3]}..."
+    title = f"{name}: {len(known)} of {len(frame)} trials successful, {known['pareto'].sum()} on the front"
+    body = [f'<text x="{_LEFT}" y="24" font-size="14" font-weight="600">{escape(title)}</text>']
     if len(known):
         x = _axis(report, across, known, (_LEFT, _RIGHT))
         y = _axis(report, up, known, (_BOTTOM, _TOP))
         front = known[known["pareto"]].sort_values([across, up])
-        body += [*_frame(x, y), *_others(known[~known["pareto"]], x, y), *_front(front, x, y, stairs=len(objectives) == 2)]
-        body += _legend(infeasible=not known["feasible"].all())
+        body += [*_frame(x, y), *_others(known[~known["pareto"]], x, y), *_front(front, x, y, len(objectives) == 2)]
+        body += _legend(len(objectives), infeasible=not known["feasible"].all())
     else:
         body.append(f'<text x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle">no trial was successful</text>')
-    return "\n".join([
+    opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>', *body, "</svg>", "",
-    ])
+        f'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">'
+    )
+    return "\n".join([opening, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>', *body, "</svg>", ""])
 
 
 def _axis(report: Report, name: str, known: pd.DataFrame, pixels: tuple[float, float]) -> _Axis:
@@ -77,15 +79,21 @@ def _axis(report: Report, name: str, known: pd.DataFrame, pixels: tuple[float, f
     label = f"{name} ({column.unit})" if column.unit else name
     if name in report.study.objectives:
         label += ", lower is better" if report.study.objectives[name] == "minimize" else ", higher is better"
-    values = known[name].astype("float64")
-    return _Axis(name, one_line(label), column.source == COST, nice_ticks(values.min(), values.max()), pixels)
+    front = known[known["pareto"]]
+    bars = [front[end].dropna() for end in (f"{name}_low", f"{name}_high") if end in front]
+    values = [float(value) for series in (known[name], *bars) for value in series if math.isfinite(value)]
+    ticks = nice_ticks(min(values), max(values), whole=column.kind == "count")
+    return _Axis(name, one_line(label), column.source == COST, ticks, pixels)
 
 
-def nice_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers, evenly spaced, that enclose `low` and `high`."""
-    spread = high - low or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(spread / _TICKS))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if spread / (power * factor) <= _TICKS)
+def nice_ticks(low: float, high: float, whole: bool = False) -> list[float]:
+    """About six round numbers, evenly spaced, that enclose `low` and `high`; whole ones for what is counted."""
+    spread = high - low
+    if spread <= 1e-9 * max(abs(low), abs(high)):  # one value, but for rounding
+        spread = abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(spread / _STEPS))
+    step = next((power * factor for factor in (1, 2, 2.5, 5) if spread / (power * factor) <= _STEPS), power * 10)
+    step = max(step, 1.0) if whole else step
     first, last = math.floor(low / step), math.ceil(high / step)
     return [place * step for place in range(first, max(last, first + 1) + 1)]
 
@@ -110,17 +118,18 @@ def _others(rows: pd.DataFrame, x: _Axis, y: _Axis) -> Iterator[str]:
         yield f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="3.5" {fill}/>'
 
 
-def _front(rows: pd.DataFrame, x: _Axis, y: _Axis, stairs: bool) -> Iterator[str]:
+def _front(rows: pd.DataFrame, x: _Axis, y: _Axis, line: bool) -> Iterator[str]:
+    """The front's points with the bars of their intervals, and a line to lead the eye where it is one."""
     points = [(x.at(a), y.at(b)) for a, b in zip(rows[x.column], rows[y.column], strict=True)]
-    if stairs and len(points) > 1:
-        line = "L".join(f"{across:.1f} {up:.1f}" for across, up in points)
-        yield f'<path d="M{line}" fill="none" stroke="{_FRONT}" stroke-opacity="0.5" stroke-width="1.5"/>'
+    if line and len(points) > 1:
+        path = "L".join(f"{across:.1f} {up:.1f}" for across, up in points)
+        yield f'<path d="M{path}" fill="none" stroke="{_FRONT}" stroke-opacity="0.5" stroke-width="1.5"/>'
     for (across, up), (_, row) in zip(points, rows.iterrows(), strict=True):
         for axis in (x, y):
             low, high = row.get(f"{axis.column}_low", math.nan), row.get(f"{axis.column}_high", math.nan)
             if math.isfinite(low) and math.isfinite(high):
-                ends = [min(max(axis.at(end), min(axis.pixels)), max(axis.pixels)) for end in (low, high)]
-                bar = f"M{ends[0]:.1f} {up:.1f}H{ends[1]:.1f}" if axis is x else f"M{across:.1f} {ends[0]:.1f}V{ends[1]:.1f}"
+                begin, end = axis.at(low), axis.at(high)
+                bar = f"M{begin:.1f} {up:.1f}H{end:.1f}" if axis is x else f"M{across:.1f} {begin:.1f}V{end:.1f}"
                 yield f'<path d="{bar}" stroke="{_FRONT}" stroke-opacity="0.6"/>'
         told = f"trial {row['trial']}: {x.column} {x.text(row[x.column])}, {y.column} {y.text(row[y.column])}"
         yield f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="{_FRONT}"><title>{escape(told)}</title></circle>'
@@ -128,11 +137,12 @@ def _front(rows: pd.DataFrame, x: _Axis, y: _Axis, stairs: bool) -> Iterator[str
             yield f'<text x="{across + 7:.1f}" y="{up - 7:.1f}" font-size="10" fill="{_FRONT}">{row["trial"]}</text>'
 
 
-def _legend(infeasible: bool) -> Iterator[str]:
-    entries = [("front, with its trials' numbers", f'fill="{_FRONT}"'), ("other successful trials", f'fill="{_GREY}"')]
+def _legend(objectives: int, infeasible: bool) -> Iterator[str]:
+    front = "front" if objectives <= 2 else f"front of all {objectives} objectives"
+    entries = [(front, f'fill="{_FRONT}"'), ("other successful trials", f'fill="{_GREY}"')]
     if infeasible:
         entries.append(("breaks a constraint", f'fill="none" stroke="{_GREY}"'))
     place = _LEFT
     for text, paint in entries:
-        yield f'<circle cx="{place + 5}" cy="41" r="4" {paint}/><text x="{place + 15}" y="45">{text}</text>'
+        yield f'<circle cx="{place + 5}" cy="44" r="4" {paint}/><text x="{place + 15}" y="48">{text}</text>'
         place += 36 + 7 * len(text)

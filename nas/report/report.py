@@ -69,7 +69,7 @@ def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFr
     values["message"] = [row["message"] or "" for row in rows]
     values["feasible"] = [bool(row["feasible"]) for row in rows]
     for name in ("global_ops", "unsupported_ops"):
-        values[name] = [", ".join(map(str, row[name] or ())) for row in rows]
+        values[name] = ["; ".join(map(str, row[name] or ())) for row in rows]
     with_interval = set()
     for column in metric_columns(study):
         measured = [row["measured"].get(column.name, (None, None, None)) for row in rows]
@@ -132,7 +132,7 @@ def _frame(values: Mapping[str, Series], columns: Iterable[Column]) -> pd.DataFr
 
 
 def _array(name: str, values: Series, kind: Kind) -> Any:
-    """`values` in the type of their kind: text as str, whole numbers as Int64 (int64 where none is missing)."""
+    """`values` in the type of their kind: text as str, whole numbers as Int64, which can be missing."""
     import numpy as np
     import pandas as pd
 
@@ -143,7 +143,7 @@ def _array(name: str, values: Series, kind: Kind) -> Any:
             case "flag":
                 return np.array(values, dtype=np.bool_)
             case "count":
-                return pd.array(values, dtype="Int64" if None in values else "int64")
+                return pd.array(values, dtype="Int64")
             case "text":
                 return pd.array(values, dtype="str")
             case "any":

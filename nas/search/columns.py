@@ -104,7 +104,7 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
         json.dumps(dict(conditions))
     except SpecError:
         raise
-    except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
+    except Exception as error:  # a stranger's metric may raise anything
         told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
         raise spec.error(place, f"metric '{metric_name}' refuses this setting: {told}") from error
     origin = plugins.metrics.origin(metric_name)

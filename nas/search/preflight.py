@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import islice, product
 
+from nas.arch import Norm
 from nas.blocks import BlockIO, BlockSpec
 from nas.chain import Placed, refuses, scaled
 from nas.choices import Choice, Params, format_choice
@@ -12,7 +13,6 @@ from nas.errors import BlockError, NasError, SpecError
 from nas.layers import activation, batch_norm
 from nas.network import MAX_PARAMETERS, parameters_of, try_block
 from nas.space import SearchSpace
-from nas.arch import Norm
 
 _COMBINATIONS = 256
 _DRAWS = 50

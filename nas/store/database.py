@@ -51,7 +51,7 @@ class Database:
 
 
 def _ours(path: Path, error: StatementError) -> BaseException:
-    """The error to raise instead: SQLAlchemy wraps what a column's type raises too, such as a value that is not JSON."""
+    """The error to raise instead. SQLAlchemy also wraps what the type of a column raises: a value that is not JSON."""
     if isinstance(error.orig, StoreError):
         return error.orig
     return file_error(path, error) if isinstance(error, DBAPIError) else error

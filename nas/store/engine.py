@@ -46,10 +46,7 @@ def reading() -> Iterator[None]:
 def connect(path: str, busy_s: float, durability: Durability) -> sqlite3.Connection:
     """A connection that reads and writes. The file must exist: one that is deleted meanwhile is not made anew."""
     uri = f"{Path(path).as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    connection.execute(f"PRAGMA synchronous={durability}")
-    connection.execute("PRAGMA trusted_schema=OFF")
-    return connection
+    return _connect(uri, busy_s, f"synchronous={durability}")
 
 
 def connect_read_only(path: str, busy_s: float) -> sqlite3.Connection:
@@ -58,10 +55,19 @@ def connect_read_only(path: str, busy_s: float) -> sqlite3.Connection:
     # A WAL database needs a file beside it even to be read; where that cannot be made, nobody writes to it either.
     alone = in_wal_mode(file) and not in_use(file) and not os.access(file.parent, os.W_OK)
     uri = f"{file.as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-    connection = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA query_only=ON")
-    connection.execute("PRAGMA trusted_schema=OFF")
+    connection = _connect(uri, busy_s, "query_only=ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
+    return connection
+
+
+def _connect(uri: str, busy_s: float, setting: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute(f"PRAGMA {setting}")
+        connection.execute("PRAGMA trusted_schema=OFF")  # the schema, of whoever made the file, calls no functions
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -130,15 +136,13 @@ def enter_wal(path: Path, busy_s: float) -> None:
 
 def leave_wal(path: Path) -> None:
     """Back to one plain file, which any browser of databases opens; not while someone else has it open."""
-    if not path.exists():
-        return
     try:
         connection = connect(str(path.absolute()), 0.0, "normal")
-    except sqlite3.OperationalError:
-        return  # it was deleted or locked meanwhile; the last one to close the file does this
+    except sqlite3.Error:
+        return  # deleted, locked or damaged: nothing that a closed store could still help
     try:
         connection.execute("PRAGMA journal_mode=DELETE")
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         return  # someone else has it open, and does this when he closes it
     finally:
         connection.close()

@@ -61,7 +61,7 @@ class Store:
         Raises:
             StoreError: the file cannot be opened, is damaged, is not ours, or is of a newer nas.
         """
-        path = database_path(url)
+        path = database_path(url).absolute()  # wherever the process goes meanwhile
         contents = examine(path, create=create and not read_only, read_only=read_only)
         check_revision(path, contents.revision, read_only=read_only)
         if read_only:

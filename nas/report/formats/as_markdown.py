@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.report.columns import FIXED, Column
 from nas.report.render import Format
+from nas.report.short import short_architecture
 from nas.report.study_file import study_file
 from nas.report.summary import Summary, summary
 from nas.report.text import as_code, count, in_markdown, one_line, rounded
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 50
 """Rows of the front that are shown."""
+MOST_FAILURES = 10
+MOST_TEXT = 300
+"""Characters of a failure's message that are shown."""
 
 _CONDITIONS = ("column", "metric", "device", "runtime", "batch", "dtype", "memory_format", "threads", "fused",
                "environment")
@@ -33,7 +38,9 @@ def render(report: Report) -> str:
         [f"# {in_markdown(report.study.name)}"],
         _searched(report, short),
         _front(report, short),
+        _best(report, short),
         _outcomes(short),
+        _failures(report),
         _conditions(report),
         _reproduce(report),
     ]
@@ -119,6 +126,38 @@ def _missing(value: object) -> bool:
     return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
+def _best(report: Report, short: Summary) -> list[str]:
+    """For each objective the trial of the front that is best in it."""
+    by_name = {column.name: column for column in report.columns}
+    told = [
+        f"- {in_markdown(name)}: {_value(row, by_name[name])}{_with_unit(by_name[name])}, trial {row['trial']} "
+        f"({in_markdown(short_architecture(row['arch']))})"
+        for name, row in short.best.items()
+    ]
+    return ["## Best per objective", "", *(told or ["None: there is no front."])]
+
+
+def _with_unit(column: Column) -> str:
+    """A unit behind a value; a count's name says it already."""
+    return f" {in_markdown(column.unit)}" if column.unit and column.source != COST else ""
+
+
+def _failures(report: Report) -> list[str]:
+    """The first trials that failed, each with what it said."""
+    frame = report.frame
+    failed = frame[frame["outcome"].isin([*ITS_OWN_FAULT, *NOT_ITS_FAULT])]
+    if not len(failed):
+        return ["## Failures", "", "None."]
+    lines = ["## Failures", ""]
+    for row in failed.head(MOST_FAILURES).to_dict("records"):
+        said = one_line(row["message"])
+        said = said if len(said) <= MOST_TEXT else f"{said[:MOST_TEXT]}..."
+        lines.append(f"- trial {row['trial']}: {in_markdown(row['outcome'])}: {in_markdown(said) or '(no message)'}")
+    if len(failed) > MOST_FAILURES:
+        lines += ["", f"{len(failed) - MOST_FAILURES} more are in the CSV and JSON reports."]
+    return lines
+
+
 def _outcomes(short: Summary) -> list[str]:
     lines = ["## Outcomes", ""]
     return lines + _table(["outcome", "trials"], [[outcome, str(n)] for outcome, n in short.outcomes.items()])
@@ -128,7 +167,7 @@ def _conditions(report: Report) -> list[str]:
     """Under what each column was measured, and on which machines."""
     frame = report.measurements
     if not len(frame):
-        return ["## Conditions", "", "Nothing was measured: all columns follow from the architectures."]
+        return ["## Conditions", "", "Nothing was measured."]
     counted: dict[tuple[str, ...], int] = {}
     for row in frame[list(_CONDITIONS)].itertuples(index=False):
         known = tuple("" if _missing(value) else _plain(value) for value in row)
@@ -147,7 +186,7 @@ def _conditions(report: Report) -> list[str]:
 
 def _plain(value: Any) -> str:
     """A condition as study files write it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return {"True": "true", "False": "false"}.get(str(value), str(value))  # numpy's booleans too
 
 
 def _reproduce(report: Report) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import optuna
@@ -50,8 +51,9 @@ SPEC: Mapping[str, object] = {
 
 def start(arch: str, params: int) -> TrialStart:
     return TrialStart(
-        arch_id=f"{params:012x}", arch=arch, params=params, macs=params * 11, flops=params * 12, activations=params // 2,
-        receptive_field="15x15", global_ops=("mbconv.se", "head.pool"), sampler="tpe",
+        arch_id=f"{params:012x}", arch=arch, params=params,
+        macs=params * 11, flops=params * 12, activations=params // 2,
+        receptive_field="15x15", global_ops=("mbconv.se", "head.pool"),
     )
 
 
@@ -69,7 +71,7 @@ class Writer:
         )
         return self.store.begin_trial(self.study, template, begun)
 
-    def measure(self, begun: TrialStart, metric: str, value: float | None, half: float | None = None,
+    def measure(self, begun: TrialStart, metric: str, value: float | None, half: float | None = None, *,
                 outcome: str = "ok", message: str = "") -> int:
         timed = metric == "latency_ms"
         given = value is not None and half is not None
@@ -87,7 +89,7 @@ class Writer:
         if values is not None:
             self.optuna.tell(number, values)
         else:
-            self.optuna.tell(number, state=TrialState.PRUNED if outcome in ("infeasible", "stopped") else TrialState.FAIL)
+            self.optuna.tell(number, state=TrialState.FAIL)
 
     def success(self, begun: TrialStart, accuracy: float, latency_ms: float, *, feasible: bool = True) -> None:
         number = self.begin(begun, kernel=5, repeats=2)
@@ -102,8 +104,10 @@ class Writer:
 def new_study(store: Store, name: str = NAME) -> StudyRow:
     return store.create_study(
         name, ["maximize", "minimize"], ["accuracy", "latency_ms"], spec=SPEC,
-        registry={"blocks": {"conv": {"version": 1, "digest": "0123456789ab", "origin": "stagenas 0.1.0: nas_blocks.conv"},
-                             "ghost": {"version": 2, "digest": "ba9876543210", "origin": "ghost.py"}}},
+        registry={"blocks": {
+            "conv": {"version": 1, "digest": "0123456789ab", "origin": "stagenas 0.1.0: nas_blocks.conv"},
+            "ghost": {"version": 2, "digest": "ba9876543210", "origin": "ghost.py"},
+        }},
         columns=COLUMNS, objectives={"accuracy": "maximize", "latency_ms": "minimize"},
         constraints=(("params", "<=", 1e6),), nas_version="0.1.0",
     )
@@ -143,3 +147,20 @@ def report(storage: str) -> Report:
 def empty_report(storage: str) -> Report:
     """A report of a study that has no trial yet."""
     return load_report("digits_empty", storage)
+
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+@pytest.fixture
+def golden() -> Callable[[str, str], None]:
+    """Compares a text with its golden file; with NAS_WRITE_GOLDEN=1 it writes the file: read the difference then."""
+
+    def compare(name: str, text: str) -> None:
+        file = GOLDEN / name
+        if os.environ.get("NAS_WRITE_GOLDEN") == "1":
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8"), f"{file} differs; NAS_WRITE_GOLDEN=1 writes it anew"
+
+    return compare

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,17 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "nas.db"
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Set up once: most of the time of a new database goes into Optuna's tables."""
+    path = tmp_path_factory.mktemp("empty") / "nas.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def store(file: Path) -> Iterator[Store]:
+def store(file: Path, empty_database: Path) -> Iterator[Store]:
+    shutil.copy(empty_database, file)
     with Store.open(f"sqlite:///{file}") as opened:
         yield opened
 

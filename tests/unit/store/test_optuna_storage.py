@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 import sqlite3
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -29,19 +27,10 @@ DISTRIBUTIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "nas.db"
-    Store.open(f"sqlite:///{path}").close()
-    return path
-
-
 class TestOptunasOwnCases(StorageTestCase):  # type: ignore[misc]  # Optuna's testing code has no types
     @pytest.fixture
-    def storage(self, tmp_path: Path, empty_database: Path) -> Iterator[StudyStorage]:
-        file = shutil.copy(empty_database, tmp_path / "nas.db")
-        with Store.open(f"sqlite:///{file}") as store:
-            yield store.optuna
+    def storage(self, store: Store) -> StudyStorage:
+        return store.optuna
 
 
 def whole_trial(state: TrialState = TrialState.COMPLETE) -> FrozenTrial:

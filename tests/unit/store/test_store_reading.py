@@ -1,0 +1,88 @@
+"""What reports read: whole studies in few statements, and nothing of Optuna's code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from nas.errors import StoreError
+from nas.store.rows import Measurement, StudyRow, TrialStart
+from nas.store.store import Store
+
+DISTRIBUTIONS = {
+    "block": CategoricalDistribution(("mbconv", None, True, 3, 0.5)),
+    "width": IntDistribution(8, 64, step=8),
+    "rate": FloatDistribution(1e-5, 1e-1, log=True),
+}
+
+
+def test_parameters_come_as_they_were_suggested(
+    store: Store, study: StudyRow, make_start: Callable[..., TrialStart]
+) -> None:
+    suggested = [{"block": choice, "width": 16, "rate": 1e-3} for choice in ("mbconv", None, True, 3, 0.5)]
+    for params in suggested:
+        template = create_trial(state=TrialState.RUNNING, params=params, distributions=DISTRIBUTIONS)
+        store.begin_trial(study, template, make_start())
+    rows = list(store.parameter_rows(study))
+    assert [(trial, name) for trial, name, _ in rows[:4]] == [(0, "block"), (0, "width"), (0, "rate"), (1, "block")]
+    for number, params in enumerate(suggested):
+        read = {name: value for trial, name, value in rows if trial == number}
+        assert read == params
+        assert [type(value) for value in read.values()] == [type(value) for value in params.values()]
+
+
+def test_others_may_write_while_parameters_are_read(
+    store: Store, study: StudyRow, run_trial: Callable[..., int]
+) -> None:
+    for _ in range(3):
+        run_trial(store, study)
+    rows = store.parameter_rows(study)
+    next(rows)
+    run_trial(store, study)
+    assert len(list(rows)) == 2  # of the moment at which reading began
+    assert len(list(store.parameter_rows(study))) == 4
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "null", '{"name": "CategoricalDistribution", "attributes": {"choices": []}}', '{"attributes": {}}', "[]"]
+)
+def test_a_distribution_that_cannot_be_read_is_a_store_error(
+    store: Store, study: StudyRow, run_trial: Callable[..., int], text: str
+) -> None:
+    run_trial(store, study)
+    with store.optuna.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE trial_params SET distribution_json = ?", (text,))
+    with pytest.raises(StoreError, match="damaged"):
+        list(store.parameter_rows(study))
+
+
+def test_trial_rows_hold_optunas_state_ours_and_what_was_measured(
+    store: Store, study: StudyRow, run_trial: Callable[..., int], make_measurement: Callable[..., Measurement]
+) -> None:
+    measurement = store.add_measurement(make_measurement(low=2.0, high=3.0))
+    run_trial(store, study, measurements={"latency_ms": measurement})
+    run_trial(store, study, "oom")
+    rows = store.trial_rows(study)
+    assert [(row["trial"], row["state"], row["outcome"]) for row in rows] == [(0, "COMPLETE", "ok"), (1, "FAIL", "oom")]
+    assert [row["measured"] for row in rows] == [{"latency_ms": (2.5, 2.0, 3.0)}, {}]
+    assert rows[0]["completed"] >= rows[0]["started"]
+
+
+def test_a_report_loads_neither_optuna_nor_alembic_nor_torch(
+    file: Path, make_study: Callable[..., StudyRow], run_trial: Callable[..., int]
+) -> None:
+    with Store.open(f"sqlite:///{file}") as store:
+        run_trial(store, make_study(store))
+    program = (
+        "import sys, nas\n"
+        f"assert len(nas.read_report('quickstart', 'sqlite:///{file}', params=True)) == 1\n"
+        f"assert len(nas.read_measurements('quickstart', 'sqlite:///{file}')) == 0\n"
+        "print(sorted({'optuna', 'alembic', 'torch', 'fvcore', 'sklearn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
