@@ -214,7 +214,7 @@ class Architecture:
 
 def _stages_of_rows(rows: Sequence[Sequence[float]]) -> Iterable[Stage]:
     if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
-        raise SpecError("rows: at least one row [repeat, kernel, stride, expand, in, out, operator, se_ratio] is needed")
+        raise SpecError("rows: give at least one row [repeat, kernel, stride, expand, in, out, operator, se_ratio]")
     previous = None
     for index, row in enumerate(rows):
         where = f"rows[{index}]"

@@ -62,7 +62,9 @@ def by_slices(block: nn.Module, parent: nn.Module) -> None:
 
 
 def _sliced(mine: Tensor, theirs: Tensor | None) -> Tensor:
-    if theirs is None or theirs.dim() != mine.dim() or any(a > b for a, b in zip(mine.shape, theirs.shape, strict=True)):
+    if theirs is None or theirs.dim() != mine.dim():
+        return mine
+    if any(small > large for small, large in zip(mine.shape, theirs.shape, strict=True)):
         return mine
     cut = []
     for axis, (small, large) in enumerate(zip(mine.shape, theirs.shape, strict=True)):

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from nas.errors import SpecError
 
-Choice: TypeAlias = None | bool | int | float | str
+Choice: TypeAlias = bool | int | float | str | None
 """A value of a block parameter. Optuna stores no other types, and so a rectangular kernel is the str "1x7"."""
 
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")

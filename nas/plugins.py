@@ -150,7 +150,8 @@ def _register(module: ModuleType, origin: Origin, registries: Mapping[str, Regis
     hooks = [name for name in dir(module) if getattr(getattr(module, name), "nas_impl", None)]
     for name in hooks:
         if name not in HOOKS:
-            raise PluginError(f"{origin}: there is no hook '{name}'{nearest(name, HOOKS)}; hooks are {', '.join(HOOKS)}")
+            hooks_are = ", ".join(HOOKS)
+            raise PluginError(f"{origin}: there is no hook '{name}'{nearest(name, HOOKS)}; hooks are {hooks_are}")
     if not hooks:
         raise PluginError(f"{origin}: not a plugin: no function in it is marked with @nas.hookimpl\n"
                           f"A plugin has {' or '.join(HOOKS)}, see plugins/README.md.")

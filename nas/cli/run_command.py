@@ -44,7 +44,7 @@ def command(
         try:
             run(study, trials, storage, plugin or (), device, tell)
         except KeyboardInterrupt:
-            console.print(f"stopped; everything finished so far is saved. Go on with: nas run {study} --storage {storage}")
+            console.print(f"stopped; all that is finished is saved. Go on with: nas run {study} --storage {storage}")
             raise typer.Exit(130) from None
     from nas.cli.report_command import show
 

@@ -89,12 +89,14 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
     try:
         metric = plugins.metrics[metric_name]
     except PluginError:
-        known = [*COST_COLUMNS, *plugins.metrics, *spec.columns]
-        raise spec.error(place, f"unknown column '{metric_name}'{nearest(metric_name, [k for k in known if k != name])}; "
-                         f"there are {', '.join(dict.fromkeys([*COST_COLUMNS, *plugins.metrics]))}{plugins.hint()}") from None
+        known = [*COST_COLUMNS, *plugins.metrics]
+        close = nearest(metric_name, [column for column in (*known, *spec.columns) if column != name])
+        raise spec.error(place, f"unknown column '{metric_name}'{close}; there are {', '.join(known)}"
+                         f"{plugins.hint()}") from None
     wanted = spec.objectives.get(name)
     if wanted and wanted != metric.direction:
-        raise spec.error(f"objectives.{name}", f"{metric_name} is better the other way round: write \"{metric.direction}\"")
+        raise spec.error(f"objectives.{name}", f"{metric_name} is better the other way round: write "
+                         f"\"{metric.direction}\"")
     options = _options(spec, place, metric, section.options if section else {})
     setting = Setting(options, space.input_shapes, spec.input.classes, plugins.runtimes)
     try:

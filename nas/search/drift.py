@@ -53,8 +53,8 @@ def check_drift(study: StudyRow, spec: StudySpec, registry: Mapping[str, Any]) -
     for name, entry in registry.items():
         before = dict(study.registry).get(name)
         if isinstance(before, Mapping) and before.get("version") != entry["version"]:
-            raise StudyDriftError(f"{spec.source}: study '{study.name}' was created with version {before.get('version')} "
-                                  f"of block '{name}', installed is version {entry['version']}")
+            raise StudyDriftError(f"{spec.source}: study '{study.name}' was created with version "
+                                  f"{before.get('version')} of block '{name}', installed is version {entry['version']}")
         if isinstance(before, Mapping) and before.get("digest") != entry["digest"]:
             notices.append(f"the source of block '{name}' has changed since the study began")
     return notices

@@ -32,7 +32,9 @@ class Evaluation:
     feasible: bool = False
 
 
-def evaluate(candidate: Candidate, spec: StudySpec, columns: tuple[Column, ...], plugins: Plugins, store: Store) -> Evaluation:
+def evaluate(
+    candidate: Candidate, spec: StudySpec, columns: tuple[Column, ...], plugins: Plugins, store: Store
+) -> Evaluation:
     """Computes the candidate's columns; stops at the first measured constraint that is broken while costlier columns
     remain, and at the first failure, which is tried once more.
     """

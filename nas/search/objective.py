@@ -60,7 +60,8 @@ class Objective:
             raise optuna.TrialPruned(found)
         with Store.open(self._storage) as store:
             done = evaluate(found, spec, self._ready.columns, self._ready.plugins, store)
-        facts = {"arch_id": found.arch.arch_id, "arch": found.arch.text, "outcome": done.outcome, "message": done.message}
+        facts = {"arch_id": found.arch.arch_id, "arch": found.arch.text}
+        facts |= {"outcome": done.outcome, "message": done.message}
         for name, value in {**facts, **done.values}.items():
             trial.set_user_attr(name, value)
         for bound in spec.bounds:

@@ -98,7 +98,9 @@ class PendingStorage(BaseStorage):
             raise RuntimeError(f"a sampler must not change trial {trial_id}")
 
 
-def pending_study(study: optuna.Study, number: int, sampler: optuna.samplers.BaseSampler) -> tuple[optuna.Study, FrozenTrial]:
+def pending_study(
+    study: optuna.Study, number: int, sampler: optuna.samplers.BaseSampler
+) -> tuple[optuna.Study, FrozenTrial]:
     """`study` with one pending trial, and that trial."""
     storage = PendingStorage(study._storage, study._study_id, number)
     return optuna.Study(study.study_name, storage, sampler=sampler), storage.trial

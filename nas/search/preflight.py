@@ -47,7 +47,9 @@ def _check_block(space: SearchSpace, position: int, spec: BlockSpec) -> None:
                 raise space.spec.error(place, f"block '{spec.name}' refuses {format_choice(choice)}: {refusal}")
 
 
-def _first_refusal(space: SearchSpace, position: int, spec: BlockSpec, choices: dict[str, tuple[Choice, ...]]) -> str | None:
+def _first_refusal(
+    space: SearchSpace, position: int, spec: BlockSpec, choices: dict[str, tuple[Choice, ...]]
+) -> str | None:
     """None as soon as one combination is accepted and builds, else why the first one was refused."""
     network = space.spec.network
     norm = batch_norm(Norm(network.norm.eps, network.norm.momentum))
@@ -61,7 +63,7 @@ def _first_refusal(space: SearchSpace, position: int, spec: BlockSpec, choices: 
     for before, *rest in islice(combinations, _COMBINATIONS):
         values = dict(zip(choices, rest, strict=True))
         channels, stride = int(str(values.pop("channels"))), int(str(values.pop("stride")))
-        io = BlockIO(before, channels, stride, norm, act, 0.0)
+        io = BlockIO(int(str(before)), channels, stride, norm, act, 0.0)
         params = Params(values)
         refusal = refuses(spec, io, params)
         if refusal is None:

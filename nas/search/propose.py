@@ -78,7 +78,8 @@ class Proposer:
         for column in self._columns:
             if column.metric is not None and column.free:
                 try:
-                    free[column.name] = as_estimate(column.metric.compute(self._context(arch, column)), column.name).value
+                    value = column.metric.compute(self._context(arch, column))
+                    free[column.name] = as_estimate(value, column.name).value
                 except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
                     return f"{column.name} raises {type(error).__name__}: {error}"
         if failed := broken(self._bounds, free):
@@ -110,8 +111,8 @@ class Proposer:
                 noted = pending.system_attrs
                 seen.append(values)
             else:
-                near = attempt % 2 == 0
-                values = self._space.neighbour(rng.choice(seen), rng) if near and self._space.dimensions else self._space.draw(rng)
+                near = attempt % 2 == 0 and self._space.dimensions
+                values = self._space.neighbour(rng.choice(seen), rng) if near else self._space.draw(rng)
             found = self.look(values, tried)
             if isinstance(found, Candidate):
                 return Candidate(values, found.arch, found.cost, found.free, name, attempt, dict(noted))
@@ -140,5 +141,5 @@ class Proposer:
         elif set(reasons) == {"already evaluated"}:
             raise ExhaustedError
         told = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(4))
-        raise NothingFeasibleError(f"{reasons.total()} proposals in a row were rejected before a trial existed:\n{told}\n"
+        raise NothingFeasibleError(f"{reasons.total()} proposals in a row were rejected:\n{told}\n"
                                    "Loosen the constraint, or give the stages choices that keep it.")

@@ -39,6 +39,10 @@ class Progress:
 Observer = Callable[[Progress], None]
 
 
+def _unobserved(_: Progress) -> None:
+    """The default observer: nobody looks."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A study that has passed every check and has touched no database yet."""
@@ -69,7 +73,8 @@ def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:
     """`--device` replaces the device of every column whose metric has one."""
     columns = {name: {"metric": section.metric, **section.options} for name, section in spec.columns.items()}
     for name in dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns]):
-        metric = plugins.metrics.get(columns.get(name, {}).get("metric") or name) if name not in COST_COLUMNS else None
+        wanted = str(columns.get(name, {}).get("metric") or name)
+        metric = plugins.metrics.get(wanted) if wanted not in COST_COLUMNS and wanted in plugins.metrics else None
         if metric is not None and metric.options is not None and "device" in metric.options:
             columns[name] = {**columns.get(name, {}), "device": device}
     data = spec.model_dump(mode="python")
@@ -105,7 +110,7 @@ def run(
         raise SpecError(f"trials: must be a whole number from 1, got {total}")
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
-        _search(store, row, ready, total, observer or (lambda progress: None), notices)
+        _search(store, row, ready, total, observer or _unobserved, notices)
     return optuna.load_study(study_name=ready.spec.study.name, storage=storage)
 
 
@@ -127,18 +132,16 @@ def _search(
     store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer, notices: tuple[str, ...]
 ) -> None:
     study = optuna.load_study(study_name=row.name, storage=store.optuna)
-    for number in store.orphans(row):
-        store.end_trial(row, number, TrialEnd("interrupted", "the process that ran this trial is gone"))
-        study.tell(number, state=TrialState.FAIL)
+    _recover(store, row, study, ready.spec)
     proposer = Proposer(ready.spec, ready.space, ready.columns)
     observer(Progress(store.count_finished(row), total, None, notices))
     while (finished := store.count_finished(row)) < total:
         began = time.perf_counter()
         records = store.trials(row)
         try:
-            candidate = _retry(study, records, proposer) or proposer.propose(
-                study, len(records), finished, {r.arch_id for r in records if r.arch_id and r.outcome not in NOT_ITS_FAULT}
-            )
+            tried = {r.arch_id for r in records if r.arch_id and r.outcome not in NOT_ITS_FAULT}
+            candidate = _retry(study, records, proposer)
+            candidate = candidate or proposer.propose(study, len(records), finished, tried)
         except ExhaustedError:
             observer(Progress(finished, total, None, ("the space is exhausted: every network of it is evaluated",)))
             return
@@ -152,6 +155,25 @@ def _search(
             raise
         _end(store, row, study, number, done, ready.spec, time.perf_counter() - began)
         observer(Progress(store.count_finished(row), total, done))
+
+
+def _recover(store: Store, row: StudyRow, study: optuna.Study, spec: StudySpec) -> None:
+    """Ends the trials whose process is gone: with what they had reached, if that was written, else as interrupted."""
+    orphans = set(store.orphans(row))
+    for record in store.trials(row):
+        if record.number not in orphans:
+            continue
+        if record.outcome is None:
+            store.end_trial(row, record.number, TrialEnd("interrupted", "the process that ran this trial is gone"))
+        _tell(study, record.number, record.outcome or "interrupted", record.values, spec)
+
+
+def _tell(study: optuna.Study, number: int, outcome: str, values: Mapping[str, float], spec: StudySpec) -> None:
+    """Optuna's half of a trial's end."""
+    if outcome == "ok":
+        study.tell(number, [values[name] for name in spec.objectives])
+    else:
+        study.tell(number, state=TrialState.PRUNED if outcome in ("infeasible", "stopped") else TrialState.FAIL)
 
 
 def _retry(study: optuna.Study, records: Sequence[TrialRecord], proposer: Proposer) -> Candidate | None:
@@ -189,8 +211,4 @@ def _end(
     for bound in spec.bounds:
         if bound.column in done.values:
             trial.set_constraint(str(bound), bound.violation(done.values[bound.column]))
-    if done.outcome == "ok":
-        study.tell(number, [done.values[name] for name in spec.objectives])
-    else:
-        pruned = done.outcome in ("infeasible", "stopped")
-        study.tell(number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
+    _tell(study, number, done.outcome, done.values, spec)

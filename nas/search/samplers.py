@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping
+from itertools import pairwise
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -48,7 +49,7 @@ def distribution(dimension: Dimension) -> BaseDistribution:
     choices = dimension.choices
     if len(choices) > 2 and all(isinstance(choice, int) and not isinstance(choice, bool) for choice in choices):
         numbers = [int(str(choice)) for choice in choices]
-        steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+        steps = {after - before for before, after in pairwise(numbers)}
         if len(steps) == 1 and min(steps) > 0:
             return IntDistribution(numbers[0], numbers[-1], step=min(steps))
     return CategoricalDistribution(choices)
