@@ -20,11 +20,19 @@ def command(
     from nas.report.render import formats, render
     from nas.report.report import load_report
 
-    known = ("table", *formats())
+    known = tuple(formats())
     if format not in known:
         raise SpecError(f"--format: unknown format '{format}'{nearest(format, known)}; there are {', '.join(known)}")
-    if format == "table":
+    if format == "table" and out is None:
         show(study, storage)
+        return
+    if format == "md" and out is not None:
+        from nas.report.page import write_page
+
+        try:
+            typer.echo("wrote " + " and ".join(map(str, write_page(load_report(study, storage), out))))
+        except OSError as error:
+            raise StoreError(f"--out: cannot write {out}: {error.strerror}") from None
         return
     text = render(load_report(study, storage, params=True), format)
     data = text.encode() if isinstance(text, str) else text
@@ -40,22 +48,8 @@ def command(
 def show(study: str, storage: str) -> None:
     """Prints the front of a study as a table."""
     from rich.console import Console
-    from rich.table import Table
 
     from nas.report.report import load_report
-    from nas.report.text import count, one_line, rounded
+    from nas.report.terminal import summary_table
 
-    report = load_report(study, storage)
-    front = report.frame[report.frame["pareto"]]
-    objectives = [name for name in report.study.objectives if name not in ("params", "macs")]
-    front = front.sort_values(next(iter(report.study.objectives)))
-    table = Table(title=f"{study}: the front, {len(front)} of {len(report.frame)} trials")
-    for name in ("trial", *objectives, "params", "macs", "arch_id"):
-        table.add_column(name, justify="right")
-    for row in front.to_dict("records"):
-        values = [rounded(float(row[name])) for name in objectives]
-        table.add_row(str(row["trial"]), *values, count(row["params"]), count(row["macs"]), one_line(row["arch_id"]))
-    console = Console()
-    console.print(table)
-    counts = report.frame["outcome"].value_counts()
-    console.print("outcomes: " + ", ".join(f"{times} {word}" for word, times in counts.items()))
+    Console().print(summary_table(load_report(study, storage)))

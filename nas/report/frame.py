@@ -21,6 +21,8 @@ def read_report(study: str, storage: str = DEFAULT_STORAGE, params: bool = False
     unsupported_ops, feasible, pareto, duration_s, message. A trial that still runs has the state RUNNING and no
     outcome. A value that is missing is explained by the row's outcome and message.
 
+    Counts are Int64, metrics float64, `feasible` and `pareto` bool, whatever is missing; operations are joined by "; ".
+
     `pareto` marks the rows that no other successful, feasible row beats in the study's objectives; equal ones together.
 
     Args:

@@ -49,12 +49,12 @@ def _front(report: Report, short: Summary) -> RenderableType:
     )
     table.add_column("trial", justify="right")
     for name in study.objectives:
-        unit = "" if name in COST_COLUMNS or not units.get(name) else f" ({one_line(units[name])})"
+        unit = "" if name in COST_COLUMNS or not units.get(name) else f"\n({one_line(units[name])})"
         table.add_column(Text(one_line(name) + unit), justify="right", no_wrap=True)
     costs = [name for name in ("params", "macs") if name not in study.objectives]
     for name in costs:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("architecture", overflow="fold", min_width=16)
+    table.add_column("architecture", overflow="fold")
     for row in short.front.head(MOST_ROWS).to_dict("records"):
         cells = [str(row["trial"]), *(_objective(row, name) for name in study.objectives)]
         cells += [count(row[name]) for name in costs]

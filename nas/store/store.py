@@ -18,9 +18,9 @@ from nas.store import measurements, owner, reading, studies, trials
 from nas.store.database import Database
 from nas.store.engine import Durability, create_file, enter_wal, leave_wal, read_only_engine
 from nas.store.faults import file_error
-from nas.store.location import BUSY_S, database_path, examine
+from nas.store.location import BUSY_S, Contents, database_path, examine
 from nas.store.rows import ColumnRow, Direction, Measurement, Operator, StudyRow, TrialEnd, TrialRecord, TrialStart
-from nas.store.schema import check_revision, migrate
+from nas.store.schema import HEAD, check_revision, migrate
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -66,7 +66,7 @@ class Store:
         check_revision(path, contents.revision, read_only=read_only)
         if read_only:
             return cls(Database(path, read_only_engine(path, busy_s), read_only=True), None)
-        storage = _open_storage(path, durability, busy_s)
+        storage = _open_storage(path, contents, durability, busy_s)
         return cls(Database(path, storage.engine), storage)
 
     def close(self) -> None:
@@ -243,7 +243,7 @@ class Store:
             yield from reading.parameter_rows(connection, study)
 
 
-def _open_storage(path: Path, durability: Durability, busy_s: float) -> StudyStorage:
+def _open_storage(path: Path, contents: Contents, durability: Durability, busy_s: float) -> StudyStorage:
     """Optuna's storage on the file, which is made where it is missing, with our tables at their newest."""
     from optuna.exceptions import StorageInternalError
 
@@ -251,7 +251,7 @@ def _open_storage(path: Path, durability: Durability, busy_s: float) -> StudySto
         create_file(path)
         enter_wal(path, busy_s)
         try:
-            return _set_up(path, durability, busy_s)
+            return _set_up(path, contents, durability, busy_s)
         except BaseException:
             leave_wal(path)  # a file that is refused stays as plain as it was found
             raise
@@ -263,12 +263,13 @@ def _open_storage(path: Path, durability: Durability, busy_s: float) -> StudySto
         raise StoreError(f"{path}: {error}") from None
 
 
-def _set_up(path: Path, durability: Durability, busy_s: float) -> StudyStorage:
+def _set_up(path: Path, contents: Contents, durability: Durability, busy_s: float) -> StudyStorage:
     from nas.store.storage import StudyStorage
 
     storage = StudyStorage(path, busy_s=busy_s, durability=durability)
     try:
-        migrate(storage.engine)
+        if contents.revision != HEAD:
+            migrate(storage.engine)
     except BaseException:
         storage.engine.dispose()
         raise

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.report.columns import FIXED, Column
@@ -31,12 +32,13 @@ _PRIVATE = ("host", "state", "process")
 """What an environment says of the machine's name and of that moment: not for a page that is passed on."""
 
 
-def render(report: Report) -> str:
-    """The report as one page."""
+def render(report: Report, picture: str = "") -> str:
+    """The report as one page; `picture` is the address of an image of the front, as the page reaches it."""
     short = summary(report.frame, report.study)
     parts = [
         [f"# {in_markdown(report.study.name)}"],
         _searched(report, short),
+        *([[f"![Trials and their Pareto front]({quote(picture)})"]] if picture else []),
         _front(report, short),
         _best(report, short),
         _outcomes(short),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -88,7 +89,7 @@ def test_text_of_others_is_inert(report: Report) -> None:
 def test_ticks_enclose_the_values_in_few_even_steps(one: float, other: float, whole: bool) -> None:
     low, high = sorted((one, other))
     ticks = nice_ticks(low, high, whole)
-    steps = [after - before for before, after in zip(ticks, ticks[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(ticks)]
     slack = 1e-9 * max(abs(low), abs(high))
     assert ticks[0] <= low + slack
     assert high - slack <= ticks[-1]

@@ -54,7 +54,7 @@ def test_types_do_not_depend_on_what_is_missing(storage: str, frame: pd.DataFram
         assert {str(table[name].dtype) for name in ("trial", "params", "macs", "flops", "activations")} == {"Int64"}
         assert {str(table[name].dtype) for name in ("accuracy", "latency_ms", "duration_s")} == {"float64"}
         assert {str(table[name].dtype) for name in ("feasible", "pareto")} == {"bool"}
-        assert {str(table[name].dtype) for name in ("state", "outcome", "arch", "receptive_field", "message")} == {"str"}
+        assert {str(table[name].dtype) for name in ("state", "outcome", "arch", "message")} == {"str"}
 
 
 def test_values_are_not_rounded(frame: pd.DataFrame) -> None:

@@ -43,7 +43,7 @@ def make_study() -> Callable[..., StudyRow]:
             ["minimize", "maximize"],
             ["latency_ms", "accuracy"],
             spec={"study": {"name": name}},
-            registry={"mbconv": {"version": 1, "digest": "0123456789ab", "origin": "stagenas 0.1.0: nas_blocks.mbconv"}},
+            registry={"blocks": {"mbconv": {"version": 1, "digest": "0123456789ab", "origin": "stagenas 0.1.0"}}},
             columns=[
                 ColumnRow("latency_ms", "latency_ms", "ms", "minimize", "stagenas", "objective", True, {"batch": 1}),
                 ColumnRow("accuracy", "accuracy", "share", "maximize", "stagenas", "objective", True),

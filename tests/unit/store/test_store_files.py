@@ -93,7 +93,9 @@ def test_a_database_of_optunas_is_adopted_and_its_studies_stay(file: Path) -> No
             store.find_study("theirs")
 
 
-@pytest.mark.parametrize("content", [b"not a database", b"SQLite", b"\x00" * 100, b"SQLite format 3\x00" + b"\xff" * 200])
+@pytest.mark.parametrize(
+    "content", [b"not a database", b"SQLite", b"\x00" * 100, b"SQLite format 3\x00" + b"\xff" * 200]
+)
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_file_that_is_no_database_is_refused_untouched(tmp_path: Path, content: bytes, read_only: bool) -> None:
     (tmp_path / "file").write_bytes(content)

@@ -50,7 +50,8 @@ def test_others_may_write_while_parameters_are_read(
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "null", '{"name": "CategoricalDistribution", "attributes": {"choices": []}}', '{"attributes": {}}', "[]"]
+    "text",
+    ["{", "null", "[]", '{"attributes": {}}', '{"name": "CategoricalDistribution", "attributes": {"choices": []}}'],
 )
 def test_a_distribution_that_cannot_be_read_is_a_store_error(
     store: Store, study: StudyRow, run_trial: Callable[..., int], text: str

@@ -55,7 +55,7 @@ def test_an_objective_or_a_constraint_needs_a_column(store: Store, direct: bool)
     column = ColumnRow("latency_ms", "latency_ms", "ms", "minimize", "here", "objective", True)
     for objectives, constraints in (({"accuracy": "maximize"}, []), ({"latency_ms": "minimize"}, [("macs", "<=", 1.0)]),
                                     ({}, [])):
-        with pytest.raises(StoreError, match="accuracy|macs|no objective"):
+        with pytest.raises(StoreError, match=r"accuracy|macs|no objective"):
             store.create_study("s", ["minimize"], ["x"], spec={}, registry={}, columns=[column],
                                objectives=objectives, constraints=constraints)  # type: ignore[arg-type]
     assert store.optuna.get_all_studies() == []

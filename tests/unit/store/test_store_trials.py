@@ -17,6 +17,7 @@ from nas.store.rows import Measurement, StudyRow, TrialEnd, TrialRecord, TrialSt
 from nas.store.store import Store
 
 Starts = Callable[..., TrialStart]
+Makes = Callable[..., Measurement]
 
 
 def test_a_trial_begins_in_optuna_and_in_ours(
@@ -40,9 +41,8 @@ def test_a_trial_that_cannot_begin_is_in_neither_table(
     with pytest.raises(StoreError, match="cannot be stored"):
         store.begin_trial(study, template, make_start(output_stride=object()))
     store.begin_trial(study, template, make_start())
-    clash = create_trial(
-        state=TrialState.RUNNING, params={"stage0.kernel": 1.0}, distributions={"stage0.kernel": FloatDistribution(0, 2)}
-    )
+    other = {"stage0.kernel": FloatDistribution(0, 2)}
+    clash = create_trial(state=TrialState.RUNNING, params={"stage0.kernel": 1.0}, distributions=other)
     with pytest.raises(ValueError, match="kind"):
         store.begin_trial(study, clash, make_start())
     assert [record.number for record in store.trials(study)] == [0]
@@ -69,7 +69,7 @@ def test_where_optuna_writes_itself_a_trial_begins_the_same(
 
 
 def test_a_study_tells_what_a_trial_ended_with(
-    store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, make_measurement: Callable[..., Measurement]
+    store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, make_measurement: Makes
 ) -> None:
     number = store.begin_trial(study, template, make_start(retry_of=None, rejected=7))
     latency = store.add_measurement(make_measurement(value=2.5))
@@ -85,7 +85,7 @@ def test_a_study_tells_what_a_trial_ended_with(
 
 
 def test_an_end_that_is_written_again_replaces_the_first(
-    store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, make_measurement: Callable[..., Measurement]
+    store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, make_measurement: Makes
 ) -> None:
     number = store.begin_trial(study, template, make_start())
     measurement = store.add_measurement(make_measurement())
@@ -151,7 +151,9 @@ def test_trials_can_be_read_from_where_one_left_off(
     assert store.trials(study, after=0) == store.trials(study)[1:]
 
 
-def test_text_that_no_database_takes_is_written_out(store: Store, study: StudyRow, run_trial: Callable[..., int]) -> None:
+def test_text_that_no_database_takes_is_written_out(
+    store: Store, study: StudyRow, run_trial: Callable[..., int]
+) -> None:
     number = run_trial(store, study)
     store.end_trial(study, number, TrialEnd("ok", "file \udcff, NUL \0"))
     assert store.trial_rows(study)[0]["message"] == "file \\udcff, NUL \\x00"

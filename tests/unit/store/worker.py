@@ -23,7 +23,7 @@ def main(url: str, name: str, trials: str) -> None:
     with Store.open(url) as store:
         study = store.study(name)
         if trials == "hang":
-            print(store.begin_trial(study, template, start), flush=True)
+            tell(store.begin_trial(study, template, start))
             time.sleep(600)
         for _ in range(int(trials)):
             number = store.begin_trial(study, template, start)
@@ -34,7 +34,12 @@ def main(url: str, name: str, trials: str) -> None:
             store.end_trial(study, number, TrialEnd("ok", feasible=True), {"latency_ms": measurement_id})
             trial_id = store.optuna.get_trial_id_from_study_id_trial_number(study.optuna_id, number)
             store.optuna.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0, 1.0])
-            print(number, flush=True)
+            tell(number)
+
+
+def tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""A report as files to pass on: the Markdown page, and its picture beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.errors import SpecError, StoreError
+from nas.report.formats import as_markdown
+from nas.report.picture import picture
+
+if TYPE_CHECKING:
+    from nas.report.report import Report
+
+
+def write_page(report: Report, out: Path) -> tuple[Path, Path]:
+    """Writes the page to `out` and the picture beside it, `report.svg` for `report.md`, and gives both paths.
+
+    Raises:
+        SpecError: `out` is named like the picture itself.
+        StoreError: a file cannot be written.
+    """
+    image = out.with_suffix(".svg")
+    if image == out:
+        raise SpecError(f"{out}: this is where the page's picture goes; name the page .md")
+    try:
+        image.write_text(picture(report), encoding="utf-8")
+        out.write_text(as_markdown.render(report, image.name), encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write {error.filename or out}: {error.strerror}") from None
+    return out, image
