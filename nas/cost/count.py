@@ -1,41 +1,51 @@
-"""`count`: what an architecture costs, added up over its stem, its distinct blocks and its head."""
+"""What an architecture costs: the sum over its blocks, each counted once and kept in a table. Loads no torch itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nas.arch import Architecture
-from nas.blocks import BlockRegistry
-from nas.chain import scaled, stage_ios, stem_shape
-from nas.cost.table import BlockCost, BlockKey, CostTable
+from nas.blocks import BlockIO, BlockRegistry
+from nas.chain import scaled, stem_shape
+from nas.cost.table import BlockCost, BlockKey, CostTable, Size
 from nas.errors import SpecError
-from nas.network import MAX_PARAMETERS, build_network, parameters_of
+from nas.layers import activation, batch_norm
 from nas.plugins import load_plugins
 from nas.zoo import canonical_with, load
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from nas.plugins import Plugins
+NORM = "batch_norm"
+"""The kind of norm of every architecture. Its eps and momentum cost nothing."""
+
+_TABLE = CostTable()
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs for one image.
+    """What a network costs for one image, in eval mode.
 
     Attributes:
-        params: every parameter.
+        params: parameters.
         macs: multiply-accumulates of convolutions, linear layers and matrix products, one each.
-        flops: fvcore's `FlopCountAnalysis` total in eval mode.
-        activations: fvcore's `ActivationCountAnalysis` total: outputs of those operations.
-        receptive_field: "HxW" input pixels that one pixel of the last map sees through local operations.
-        output_stride: input pixels between neighbours of the last map, vertically.
-        global_ops: operations that see the whole map, with the stage they stand in.
-        unsupported_ops: operations that compute and that no counter knows, and counters that disagree.
+        flops: the total of fvcore's FlopCountAnalysis. Not 2 x macs: it counts one a multiply-accumulate and adds
+            norms and adaptive pools.
+        activations: the total of fvcore's ActivationCountAnalysis: outputs of convolutions, linear layers and matrix
+            products, in elements.
+        receptive_field: "HxW", the input pixels that a place of the last feature map sees through local operations:
+            the most over all branches, dilation and strides taken into account.
+        output_stride: input pixels from one place of the last feature map to the next; the larger of both axes.
+        global_ops: operations that see the whole map, and where: "stages.3: adaptive_avg_pool2d". The pool of an
+            architecture's head, which every network has, is not among them.
+        unsupported_ops: operations that compute and that no counter knows, by fvcore's names ("aten::softmax"; not
+            those that work element by element), then what else is uncertain: "macs: fvcore 0, FlopCounterMode/2 288
+            (stages.1)" where the two disagree, and what could not be followed.
     """
 
     params: int
@@ -43,96 +53,183 @@ class Cost:
     flops: int
     activations: int
     receptive_field: str
-    output_stride: float
-    global_ops: tuple[str, ...]
-    unsupported_ops: tuple[str, ...]
+    output_stride: int | float
+    global_ops: tuple[str, ...] = ()
+    unsupported_ops: tuple[str, ...] = ()
 
 
 def count(arch: Architecture | str, plugins: Sequence[str | Path] = ()) -> Cost:
-    """The cost of an architecture, of a published network by name, or of an architecture's text.
+    """What a network costs, exactly. Nothing is allocated, unless a block can only be counted by running it.
+
+    Args:
+        arch: an architecture, a published network's name, or an architecture's text.
+        plugins: local plugin files whose blocks it may name, besides those that are installed.
 
     Raises:
-        SpecError: the architecture cannot be meant, or has more than 10 G parameters.
-        BlockError: a block is unknown, refuses its place, or does not build.
+        SpecError: the architecture cannot be meant.
+        BlockError: a block is unknown, refuses its place, does not build or run, or gives another shape than it should.
         PluginError: a plugin file does not load.
     """
-    known: Plugins = load_plugins(plugins)
+    known = load_plugins(plugins)
     canonical = load(arch, plugins) if isinstance(arch, str) else canonical_with(arch, known)
-    return count_architecture(canonical, known.blocks, CostTable())
+    return count_architecture(canonical, known.blocks, _TABLE)
+
+
+def count_module(net: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
+    """What any network costs for one image of (channels, height, width), as a whole; its mode is left as it is.
+
+    The pool before its classifier is one of `global_ops`: nothing tells it from others.
+
+    Raises:
+        BlockError: the network does not run on an image of this shape.
+    """
+    from nas.cost.module import count_network
+
+    cost = count_network(net, input_shape)
+    return _total([_Part("", 1, cost)], cost.field, max(cost.jump))
 
 
 def count_architecture(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Cost:
-    """`count` of a canonical architecture; blocks that `table` holds are not counted again.
+    """`count` of an architecture that is canonical already, with a table of what was counted before.
 
     Raises:
+        BlockError: a block does not build or run, or gives another shape than it should.
         SpecError: it has more than 10 G parameters.
-        BlockError: a block does not build.
     """
-    parts = list(_parts(arch, blocks))
-    if any(table.get(key) is None for key, _, _ in parts):
-        if (total := parameters_of(arch, blocks)) > MAX_PARAMETERS:
-            raise SpecError(f"this network has {total:,} parameters, more than the {MAX_PARAMETERS:,} that are allowed")
-        _fill(arch, blocks, table, parts)
-    field_height, field_width, jump = Fraction(1), Fraction(1), Fraction(1)
-    sums = dict.fromkeys(("params", "macs", "flops", "activations"), 0)
-    unsupported: dict[str, None] = {}
-    global_ops: dict[str, None] = {}
-    for key, times, place in parts:
-        cost = table.get(key)
-        if cost is None:
-            raise SpecError(f"{place}: was not counted")
-        for name in sums:
-            sums[name] += times * getattr(cost, name)
-        grown = sum(jump * Fraction(cost.jump[0]) ** index for index in range(times)) if place != "head" else 0
-        field_height += (Fraction(cost.field[0]) - 1) * grown
-        field_width += (Fraction(cost.field[1]) - 1) * grown
-        jump *= Fraction(cost.jump[0]) ** times
-        unsupported |= dict.fromkeys(f"{place}: {name}" for name in cost.unsupported)
-        if place != "head":
-            global_ops |= dict.fromkeys(f"{place}: {name}" for name in cost.global_ops)
-    return Cost(**sums, receptive_field=f"{_whole(field_height)}x{_whole(field_width)}", output_stride=float(jump),
-                global_ops=tuple(global_ops), unsupported_ops=tuple(unsupported))
-
-
-def _whole(size: Fraction) -> int:
-    return -(-size.numerator // size.denominator)
-
-
-def _parts(arch: Architecture, blocks: BlockRegistry) -> Iterator[tuple[BlockKey, int, str]]:
-    """Each distinct part: its key, how often it stands there in a row, and its place."""
     channels, height, width = arch.input_shape
-    norm = f"batch_norm({arch.norm.eps},{arch.norm.momentum})"
     stem = arch.stem
-    own = f"kernel={stem.kernel},pool={stem.pool},act={stem.act}"
-    yield BlockKey("(stem)", 1, "", own, channels, stem.channels, stem.stride, norm, arch.act, height, width), 1, "stem"
-    before, height, width = stem_shape(arch)
-    for position, (stage, ios) in enumerate(zip(arch.stages, stage_ios(arch), strict=True)):
-        spec, digest = blocks[stage.block], blocks.origin(stage.block).digest
-        for io, times in zip(ios, (1, stage.repeats - 1), strict=True):
-            if times:
-                yield BlockKey(spec.name, spec.version, digest, str(stage.params), io.in_channels, io.out_channels,
-                               io.stride, norm, arch.act, height, width), times, f"stages.{position}"
-                height, width = scaled(height, io.stride, spec.scale), scaled(width, io.stride, spec.scale)
-        before = stage.channels
+    kind = f"kernel={stem.kernel},pool={stem.pool}"
+    key = BlockKey("(stem)", 1, "", kind, channels, stem.channels, stem.stride, NORM, stem.act, height, width)
+    parts = [_Part("stem", 1, _looked_up(table, key, lambda key: _count_stem(arch, key)))]
+    jump: Size = stem.stride * (2 if stem.pool else 1)
+    vertical, horizontal = parts[0].cost.field
+    channels, height, width = stem_shape(arch)
+    for position, stage in enumerate(arch.stages):
+        spec = blocks[stage.block]
+        digest, params, place = blocks.origin(stage.block).digest, str(stage.params), f"stages.{position}"
+
+        def count_one(key: BlockKey, position: int = position) -> BlockCost:
+            return _count_block(arch, blocks, position, key)
+
+        stride = stage.stride
+        for times in (1, stage.repeats - 1) if stage.repeats > 1 else (1,):
+            cost = _looked_up(
+                table,
+                BlockKey(stage.block, stage.version, digest, params, channels, stage.channels, stride, NORM, arch.act,
+                         height, width),
+                count_one,
+            )
+            parts.append(_Part(place, times, cost))
+            vertical += times * (cost.field[0] - 1) * jump
+            horizontal += times * (cost.field[1] - 1) * jump
+            height, width = scaled(height, stride, spec.scale), scaled(width, stride, spec.scale)
+            if stride != 1:
+                jump = jump / Fraction(stride) if spec.scale == "up" else jump * stride
+            channels, stride = stage.channels, 1
     head = arch.head
-    own = f"hidden={head.hidden},act={head.act},classes={arch.classes},dropout={head.dropout}"
-    yield BlockKey("(head)", 1, "", own, before, head.channels, 1, norm, arch.act, height, width), 1, "head"
+    kind = f"channels={head.channels},hidden={head.hidden}"
+    key = BlockKey("(head)", 1, "", kind, channels, arch.classes, 1, NORM, head.act, height, width)
+    parts.append(_Part("head", 1, _looked_up(table, key, lambda key: _count_head(arch, key))))
+    _refuse_giant(parts)
+    return _total(parts, (vertical, horizontal), jump)
 
 
-def _fill(
-    arch: Architecture, blocks: BlockRegistry, table: CostTable, parts: list[tuple[BlockKey, int, str]]
-) -> None:
-    """Counts the parts that are missing, on a network of one block of each kind."""
-    from dataclasses import replace
+def _refuse_giant(parts: Sequence[_Part]) -> None:
+    from nas.network import MAX_PARAMETERS
 
-    from nas.cost.tracing import trace
+    total = sum(part.times * part.cost.params for part in parts)
+    if total > MAX_PARAMETERS:
+        largest = max(parts, key=lambda part: part.times * part.cost.params)
+        raise SpecError(f"this network has {total:,} parameters, more than the {MAX_PARAMETERS:,} that are allowed\n"
+                        f"Most are in {largest.place}: {largest.times * largest.cost.params:,}. "
+                        "Take fewer channels or repeats.")
 
-    shorter = replace(arch, stages=tuple(replace(stage, repeats=min(stage.repeats, 2)) for stage in arch.stages))
-    network = build_network(shorter, blocks, seed=0)
-    modules: list[nn.Module] = [network.get_submodule("stem")]
-    modules += [block for stage in network.get_submodule("stages").children() for block in stage.children()]
-    modules.append(network.get_submodule("head"))
-    for (key, _, _), module in zip(parts, modules, strict=True):
-        if table.get(key) is None:
-            found: BlockCost = trace(module, (key.in_channels, key.height, key.width))
-            table.put(key, found)
+
+class _Part(NamedTuple):
+    """Equal blocks in a row."""
+
+    place: str
+    times: int
+    cost: BlockCost
+
+
+def _looked_up(table: CostTable, key: BlockKey, count_it: Callable[[BlockKey], BlockCost]) -> BlockCost:
+    cost = table.get(key)
+    if cost is None:
+        cost = count_it(key)
+        table.put(key, cost)
+    return cost
+
+
+def _count_block(arch: Architecture, blocks: BlockRegistry, position: int, key: BlockKey) -> BlockCost:
+    from nas.cost.module import count_block
+
+    stage, spec = arch.stages[position], blocks[key.block]
+    io = BlockIO(key.in_channels, key.out_channels, key.stride, batch_norm(arch.norm), activation(arch.act), 0.0)
+    shape = key.in_channels, key.height, key.width
+    expected = key.out_channels, scaled(key.height, io.stride, spec.scale), scaled(key.width, io.stride, spec.scale)
+    place = f"stages[{position}] ({spec.name}), stride {io.stride}"
+    return count_block(place, lambda: spec.build(io, **stage.params), shape, expected)
+
+
+def _count_stem(arch: Architecture, key: BlockKey) -> BlockCost:
+    return _count_end(replace(arch, stages=()), "stem", (key.in_channels, key.height, key.width))
+
+
+def _count_head(arch: Architecture, key: BlockKey) -> BlockCost:
+    """Behind a stem of as many channels as the last stage has. Its pool is not one of the global operations."""
+    alone = replace(arch, stages=(), stem=replace(arch.stem, channels=key.in_channels))
+    return replace(_count_end(alone, "head", (key.in_channels, key.height, key.width)), global_ops=())
+
+
+def _count_end(arch: Architecture, end: str, shape: tuple[int, int, int]) -> BlockCost:
+    """Stem or head of a network without stages."""
+    import torch
+
+    from nas.cost.module import count_block
+    from nas.network import build_network
+
+    large = replace(arch, input_shape=(arch.input_shape[0], 8, 8))  # any that its strides can halve
+
+    def build() -> nn.Module:
+        part: nn.Module = getattr(build_network(large, BlockRegistry(), device=torch.get_default_device()), end)
+        return part
+
+    return count_block(end, build, shape)
+
+
+def _total(parts: Sequence[_Part], field: tuple[Size, Size], jump: Size) -> Cost:
+    params = macs = flops = activations = 0
+    seen: list[str] = []
+    unsupported: list[str] = []
+    doubtful: list[str] = []
+    for place, times, cost in parts:
+        params += times * cost.params
+        macs += times * cost.macs
+        flops += times * cost.flops
+        activations += times * cost.activations
+        if cost.global_ops:
+            seen += [f"{place}: {name}" if place else name for name in cost.global_ops]
+        if cost.unsupported:
+            unsupported += cost.unsupported
+        if cost.fvcore_macs != cost.torch_macs:
+            doubtful.append(place)
+    if doubtful:
+        unsupported.append(_disagreement(parts, doubtful))
+    return Cost(
+        params,
+        macs,
+        flops,
+        activations,
+        receptive_field="x".join(str(ceil(extent)) for extent in field),
+        output_stride=int(jump) if jump == int(jump) else float(jump),
+        global_ops=tuple(dict.fromkeys(seen)),
+        unsupported_ops=tuple(dict.fromkeys(unsupported)),
+    )
+
+
+def _disagreement(parts: Sequence[_Part], places: Sequence[str]) -> str:
+    fvcore = sum(part.times * part.cost.fvcore_macs for part in parts)
+    torch = sum(part.times * part.cost.torch_macs for part in parts)
+    where = f" ({', '.join(dict.fromkeys(places))})" if any(places) else ""
+    return f"macs: fvcore {fvcore}, FlopCounterMode/2 {torch}{where}"
