@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from nas.cost.axes import IMAGE, Axes, blank, guess
@@ -43,7 +44,7 @@ class Call(NamedTuple):
         name = getattr(self.function, "__name__", None) or str(self.function)
         if name == "__get__":
             return f"Tensor.{getattr(self.function.__self__, '__name__', 'attribute')}"
-        return str(name).strip("_")
+        return str(name).partition(".")[0].strip("_")  # "mean.dim" is an overload of "mean"
 
     def arg(self, place: int, name: str, default: Any = _REQUIRED) -> Any:
         """An argument, given by position or by name."""
@@ -179,7 +180,7 @@ class FunctionCounter(TorchFunctionMode):
         if entry is not None and entry[0]() is tensor:
             return entry[1]
         if id(tensor) in self._constants:
-            return Seen(blank(tensor.dim()), None)
+            return Seen(() if is_lazy(tensor) else blank(tensor.dim()), None)
         if self.exact:
             self.unsure("a tensor that no function of torch's gave")
         self.lost = True
@@ -221,7 +222,8 @@ class FunctionCounter(TorchFunctionMode):
         if self.exact:
             if self.refused:
                 raise Unsure(self.refused)
-            if self._result is None or len(tensors) != len(output if isinstance(output, list | tuple) else (output,)):
+            parts = output if isinstance(output, list | tuple) else (output,)
+            if self._result is None or not all(isinstance(part, Tensor) for part in parts):
                 self.unsure("an output that is not made of tensors that depend on the input")
             if self.counted(results) != (1 << self._bits) - 1:  # fvcore leaves out what is not used, torch does not
                 self.unsure("an operation whose result is not used")

@@ -34,12 +34,13 @@ def count_block(place: str, build: Callable[[], nn.Module], shape: Shape, expect
         BlockError: it does not build or run, or gives another shape than it should.
         SpecError: it cannot be counted without its weights, and these are too many.
     """
-    try:
-        module = _on_meta(build)
-        cost, outputs = _exactly(module, torch.empty((1, *shape), device="meta"))
-    except Exception as refusal:  # noqa: BLE001  # a stranger's block may raise anything where there are no values
-        _refuse_giant(place, build, refusal)
-        cost, outputs = _by_tracing(place, build, shape)
+    with _plain_mode():
+        try:
+            module = _on_meta(build)
+            cost, outputs = _exactly(module, torch.empty((1, *shape), device="meta"))
+        except Exception as refusal:  # noqa: BLE001  # a stranger's block may raise anything where there are no values
+            _refuse_giant(place, build, refusal)
+            cost, outputs = _by_tracing(place, build, shape)
     given = [tuple(output.shape) for output in outputs]
     if expected is not None and given != [(1, *expected)]:
         shown = given[0] if len(given) == 1 else f"{len(given)} tensors"
@@ -55,11 +56,19 @@ def count_network(net: nn.Module, shape: Shape) -> BlockCost:
         BlockError: the network does not run on an image of this shape.
     """
     weight = next((each for each in net.parameters() if each.is_floating_point()), torch.empty(0))
-    try:
-        twin = _twin(net, lambda tensor: torch.empty_like(tensor, device="meta")).eval()
-        return _exactly(twin, torch.empty((1, *shape), dtype=weight.dtype, device="meta"), paths=True)[0]
-    except Exception:  # noqa: BLE001  # a stranger's network may raise anything where there are no values
-        return _network_by_tracing(net, _noise(shape).to(weight.device, weight.dtype))
+    with _plain_mode():
+        try:
+            twin = _twin(net, lambda tensor: torch.empty_like(tensor, device="meta")).eval()
+            return _exactly(twin, torch.empty((1, *shape), dtype=weight.dtype, device="meta"), paths=True)[0]
+        except Exception:  # noqa: BLE001  # a stranger's network may raise anything where there are no values
+            return _network_by_tracing(net, _noise(shape).to(weight.device, weight.dtype))
+
+
+@contextmanager
+def _plain_mode() -> Iterator[None]:
+    """Whatever the caller's mode: without gradients torch takes fused layers, in inference mode it cannot trace."""
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
 
 
 def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
@@ -70,7 +79,7 @@ def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 def _exactly(module: nn.Module, image: Tensor, paths: bool = False) -> tuple[BlockCost, list[Tensor]]:
     """Counts on the meta device; raises `Unsure`, or what the module raises."""
     counter = FunctionCounter(RULES, exact=True)
-    with torch.inference_mode(mode=False), torch.enable_grad(), counter.watch(module, paths):
+    with counter.watch(module, paths):
         outputs = counter.run(module, image)
     cost = counter.cost(
         module,

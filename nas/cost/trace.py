@@ -34,7 +34,7 @@ def traced(module: nn.Module, image: Tensor, paths: bool = False) -> tuple[Block
     Raises:
         Exception: whatever the module raises.
     """
-    with _quiet(), torch.inference_mode(mode=False):
+    with _quiet():
         counter, outputs, torch_macs = _followed(module, image, paths)
         fvcore = _by_fvcore(module, image)
     notes = [*fvcore.unsupported, *fvcore.failures]
@@ -102,9 +102,7 @@ def _by_fvcore(module: nn.Module, image: Tensor) -> _Fvcore:
             found.failures.append(f"{analysis.__name__}: fails with {type(error).__name__}: {reason}")
             return None
 
-    # As a caller of FlopCountAnalysis does: without gradients torch takes fused layers that fvcore cannot count.
-    with torch.enable_grad():
-        flops, activations = count(FlopCountAnalysis), count(ActivationCountAnalysis)
+    flops, activations = count(FlopCountAnalysis), count(ActivationCountAnalysis)
     if flops is not None:
         by_operator, unsupported = flops
         found.flops = int(sum(by_operator.values()))

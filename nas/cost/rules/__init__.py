@@ -29,7 +29,7 @@ from nas.cost.rules.layout import (
 )
 from nas.cost.rules.norms import batch_norm, group_norm, instance_norm, layer_norm
 from nas.cost.rules.pools import adaptive_pool, along_axis, pool, power_pool, reduction
-from nas.cost.rules.products import added_product, convolution, einsum, linear, matmul
+from nas.cost.rules.products import added_product, convolution, einsum, linear, matmul, operator_convolution
 
 
 def information(_: FunctionCounter, call: Call) -> Any:
@@ -53,6 +53,17 @@ def whole_map(counter: FunctionCounter, call: Call) -> Any:
     if any(seen.field is not None for seen in counter.sources(call)):
         counter.saw_everything(call.name)
     return counter.follow(call)
+
+
+def below(rule: Rule) -> Rule:
+    """For the operators that scripted and compiled code runs, which are seen while FlopCounterMode counts them."""
+
+    def only_followed(counter: FunctionCounter, call: Call) -> Any:
+        if counter.exact:
+            counter.unsure(str(call.function))
+        return rule(counter, call)
+
+    return only_followed
 
 
 def _functions(names: str, *owners: object) -> Iterable[Any]:
@@ -120,6 +131,12 @@ RULES: Mapping[Any, Rule] = _table(
         (taken, _functions("unbind stack")),
         (whole_map, _functions("scaled_dot_product_attention multi_head_attention_forward")),
         (whole_map, _functions("lstm gru rnn_tanh rnn_relu", torch._VF)),
+        (below(operator_convolution), [torch.ops.aten.convolution.default]),
+        (below(pool(2)), [torch.ops.aten.max_pool2d_with_indices.default, torch.ops.aten.avg_pool2d.default]),
+        (below(adaptive_pool(2, "avg")), [torch.ops.aten._adaptive_avg_pool2d.default]),
+        (below(reduction(1, sure=False)), [torch.ops.aten.mean.dim, torch.ops.aten.sum.dim_IntList]),
+        (below(along_axis(1, sure=False)), [torch.ops.aten._softmax.default]),
+        (below(matmul), [torch.ops.aten.bmm.default, torch.ops.aten.mm.default]),
         (whole_map, (getattr(torch.fft, name) for name in torch.fft.__all__ if name not in ("Tensor", "fftfreq"))),
     ]
 )

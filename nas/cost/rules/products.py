@@ -52,6 +52,18 @@ def convolution(dims: int, transpose: bool = False) -> Rule:
     return rule
 
 
+def operator_convolution(counter: FunctionCounter, call: Call) -> Any:
+    """aten.convolution, which all convolutions become: (input, weight, bias, stride, padding, dilation, transposed,
+    output padding, groups). Followed, not counted.
+    """
+    x, weight, _, stride, padding, dilation, transpose, *_ = call.args
+    seen, dims = counter.seen(x), x.dim() - 2
+    change = transposed if transpose else window
+    windows = zip(weight.shape[2:], *(several(size, dims) for size in (stride, padding, dilation)), strict=True)
+    field = along(seen, {place: change(*each) for place, each in enumerate(windows, start=2)})
+    return counter.follow(call, lambda _: (seen.axes, field))
+
+
 def linear(counter: FunctionCounter, call: Call) -> Any:
     """Elements of the input x features of the output. Over the places of the image it sees the whole map."""
     x, weight = call.arg(0, "input"), call.arg(1, "weight")
