@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,12 @@ def command(
         try:
             run(study, trials, storage, plugin or (), device, tell)
         except KeyboardInterrupt:
-            console.print(f"stopped; all that is finished is saved. Go on with: nas run {study} --storage {storage}")
+            again = ["nas", "run", str(study), "--storage", storage]
+            again += ["--trials", str(trials)] if trials is not None else []
+            again += [word for file in plugin or () for word in ("--plugin", str(file))]
+            again += ["--device", device] if device is not None else []
+            console.print("stopped; all that is finished is saved. Go on with:")
+            console.print(shlex.join(again), soft_wrap=True, markup=False)
             raise typer.Exit(130) from None
     from nas.cli.report_command import show
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -130,6 +132,54 @@ def test_a_mistake_exits_with_2_and_no_traceback(folder: Path) -> None:
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
     assert "mbcov" in told.stderr
+
+
+def test_ctrl_c_exits_with_130_and_the_printed_command_completes_the_study(folder: Path) -> None:
+    (folder / "patient.py").write_text(
+        "import time, nas\n"
+        "def wait(context):\n"
+        "    open('begun', 'a').close()\n"
+        "    time.sleep(0.2)\n"
+        "    return 1.0\n"
+        "@nas.hookimpl\n"
+        "def nas_metrics():\n"
+        "    return [nas.MetricSpec('patience', 's', 'maximize', 1, wait)]\n"
+    )
+    (folder / "tiny.toml").write_text(STUDY.replace('naswot = "maximize"', 'patience = "maximize"'))
+    words = ["run", "tiny.toml", "--trials", "30", "--plugin", "patient.py"]
+    program = [sys.executable, "-c", "from nas.cli import main; main()"]
+    running = subprocess.Popen([*program, *words], cwd=folder, stderr=subprocess.PIPE, text=True)
+    while running.poll() is None and not (folder / "begun").exists():
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    told = running.communicate(timeout=60)[1]
+    assert running.returncode == 130, told
+    assert "nas run tiny.toml --storage sqlite:///nas.db --trials 30 --plugin patient.py" in told
+    assert command(*words, cwd=folder).returncode == 0
+    frame = nas.read_report("tiny", storage=f"sqlite:///{folder}/nas.db")
+    assert list(frame["outcome"]).count("ok") == 30
+    assert list(frame["outcome"]).count("interrupted") == len(frame) - 30
+
+
+def test_a_killed_run_is_recovered_and_its_candidate_tried_again(folder: Path) -> None:
+    (folder / "deadly.py").write_text(
+        "import os, signal, nas\n"
+        "def die(context):\n"
+        "    if not os.path.exists('died'):\n"
+        "        open('died', 'w').close()\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return 1.0\n"
+        "@nas.hookimpl\n"
+        "def nas_metrics():\n"
+        "    return [nas.MetricSpec('luck', 'points', 'maximize', 1, die)]\n"
+    )
+    (folder / "tiny.toml").write_text(STUDY.replace('naswot = "maximize"', 'luck = "maximize"'))
+    words = ["run", "tiny.toml", "--plugin", "deadly.py"]
+    assert command(*words, cwd=folder).returncode == -signal.SIGKILL
+    assert command(*words, cwd=folder).returncode == 0
+    frame = nas.read_report("tiny", storage=f"sqlite:///{folder}/nas.db")
+    assert list(frame["outcome"]) == ["interrupted", "ok", "ok", "ok", "ok"]
+    assert frame["arch_id"][0] == frame["arch_id"][1]
 
 
 def test_another_space_under_the_same_name_is_refused(folder: Path) -> None:
