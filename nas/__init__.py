@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nas.errors import BlockError as BlockError
     from nas.errors import MeasureError as MeasureError
     from nas.errors import NasError as NasError
+    from nas.errors import NothingFeasibleError as NothingFeasibleError
     from nas.errors import PluginError as PluginError
     from nas.errors import SpecError as SpecError
     from nas.errors import StoreError as StoreError
@@ -54,6 +55,7 @@ _HOME = {
     "BlockError": "nas.errors",
     "MeasureError": "nas.errors",
     "NasError": "nas.errors",
+    "NothingFeasibleError": "nas.errors",
     "PluginError": "nas.errors",
     "SpecError": "nas.errors",
     "StoreError": "nas.errors",

@@ -1,16 +1,20 @@
 """The one tree of errors. Catch `NasError` and you have caught everything that `nas` raises on purpose.
 
-A message names the place, the value and the remedy; the command line prints it without a traceback and exits 2.
+A message names the place, the value and the remedy; the command line prints it without a traceback, and exits 2 for a
+mistake of the caller's, 1 where the run failed.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
 
 class NasError(Exception):
-    """Base of every error that `nas` raises on purpose."""
+    """Base of every error that `nas` raises on purpose; `exit_code` is how the command line ends with it."""
+
+    exit_code: ClassVar[int] = 2
 
 
 class SpecError(NasError):
@@ -27,6 +31,12 @@ class BlockError(NasError):
 
 class StudyDriftError(NasError):
     """A study is resumed with another space, other objectives or other conditions than it was created with."""
+
+
+class NothingFeasibleError(NasError):
+    """Too many proposals in a row were rejected; the message says by what. What was finished before is saved."""
+
+    exit_code = 1
 
 
 class MeasureError(NasError):

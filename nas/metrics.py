@@ -63,6 +63,7 @@ class MetricContext:
     runtimes: RuntimeRegistry = field(default_factory=RuntimeRegistry)
     curve: list[tuple[int, float]] = field(default_factory=list)
     stop_rule: Callable[[Sequence[tuple[int, float]]], bool] = lambda curve: False
+    on_report: Callable[[int, float], None] = lambda step, value: None
 
     @cached_property
     def network(self) -> nn.Module:
@@ -72,6 +73,7 @@ class MetricContext:
     def report(self, step: int, value: float) -> None:
         """Tells an intermediate value of a metric that learns."""
         self.curve.append((step, value))
+        self.on_report(step, value)
 
     def should_stop(self) -> bool:
         """Whether the study has seen enough of this candidate's curve."""
@@ -81,6 +83,11 @@ class MetricContext:
 def no_objection(setting: Setting) -> str | None:
     """The default `check`: every setting is fine."""
     return None
+
+
+def no_notice(setting: Setting) -> str:
+    """The default `notice`: there is nothing to tell."""
+    return ""
 
 
 def no_conditions(setting: Setting) -> Mapping[str, object]:
@@ -103,6 +110,7 @@ class MetricSpec:
             None takes any.
         check: why this setting is refused (a folder that is missing, ...), or None. Asked before a study starts.
         conditions: what else the value depends on (a fingerprint of the data, of the machine): part of its cache key.
+        notice: what the user should be told of this setting before the study starts ("no CUDA device: ..."), or "".
         seeded: whether the seed changes the value.
     """
 
@@ -115,6 +123,7 @@ class MetricSpec:
     options: Mapping[str, object] | None = None
     check: Callable[[Setting], str | None] = no_objection
     conditions: Callable[[Setting], Mapping[str, object]] = no_conditions
+    notice: Callable[[Setting], str] = no_notice
     seeded: bool = True
 
 
@@ -156,7 +165,7 @@ def broken_contract(spec: object) -> str | None:
         return f"metric '{spec.name}': cost {spec.cost!r} must be 'free', 'cheap' or 'expensive'"
     if not isinstance(spec.unit, str):
         return f"metric '{spec.name}': unit {spec.unit!r} must be a text"
-    for hook in ("compute", "check", "conditions"):
+    for hook in ("compute", "check", "conditions", "notice"):
         if not callable(getattr(spec, hook)):
             return f"metric '{spec.name}': {hook} must be callable, got {getattr(spec, hook)!r}"
     return None

@@ -1,4 +1,4 @@
-"""The command line: one file a command, each found by its name. A new command is one new file."""
+"""The command line: one file a command, `NAME_command.py` with a function `command`. A new command is one new file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ app = typer.Typer(
 
 
 def _register() -> None:
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda found: found.name):
-        name = module.name.removesuffix("_command")
-        app.command(name)(importlib.import_module(f"{__name__}.{module.name}").command)
+    for module in sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name.endswith("_command")):
+        app.command(module.removesuffix("_command"))(importlib.import_module(f"{__name__}.{module}").command)
 
 
 _register()
@@ -39,4 +38,4 @@ def main() -> None:
         app(standalone_mode=True)
     except NasError as error:
         print(f"nas: {error}", file=sys.stderr)  # noqa: T201  # the one place that speaks to a terminal's error stream
-        sys.exit(1 if type(error).__name__ == "NothingFeasibleError" else 2)
+        sys.exit(error.exit_code)

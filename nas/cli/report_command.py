@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from nas.cli import options
 from nas.errors import SpecError, StoreError, nearest
 
 
 def command(
     study: Annotated[str, typer.Argument(help="The study's name.", show_default=False)],
-    storage: Annotated[str, typer.Option(help="The database of studies.")] = "sqlite:///nas.db",
+    storage: options.Storage = options.STORAGE,
     format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",  # noqa: A002  # the option's name
     out: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
 ) -> None:
@@ -24,7 +25,9 @@ def command(
     if format not in known:
         raise SpecError(f"--format: unknown format '{format}'{nearest(format, known)}; there are {', '.join(known)}")
     if format == "table" and out is None:
-        show(study, storage)
+        from nas.report.terminal import summary_table
+
+        options.output().print(summary_table(load_report(study, storage)))
         return
     if format == "md" and out is not None:
         from nas.report.page import write_page
@@ -44,12 +47,3 @@ def command(
     except OSError as error:
         raise StoreError(f"--out: cannot write {out}: {error.strerror}") from None
 
-
-def show(study: str, storage: str) -> None:
-    """Prints the front of a study as a table."""
-    from rich.console import Console
-
-    from nas.report.report import load_report
-    from nas.report.terminal import summary_table
-
-    Console().print(summary_table(load_report(study, storage)))

@@ -32,6 +32,7 @@ class Column:
     options: Mapping[str, object]
     conditions: Mapping[str, object]
     role: Literal["objective", "constraint", "column"]
+    notice: str = ""
 
     @property
     def free(self) -> bool:
@@ -103,6 +104,7 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
         if (refusal := metric.check(setting)) is not None:
             raise spec.error(place, refusal)
         conditions = metric.conditions(setting)
+        notice = str(metric.notice(setting))
         json.dumps(dict(conditions))
     except SpecError:
         raise
@@ -110,7 +112,8 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
         told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
         raise spec.error(place, f"metric '{metric_name}' refuses this setting: {told}") from error
     origin = plugins.metrics.origin(metric_name)
-    return Column(name, metric, metric.direction, metric.unit, str(origin), origin.digest, options, conditions, role)
+    return Column(name, metric, metric.direction, metric.unit, str(origin), origin.digest, options, conditions, role,
+                  notice)
 
 
 def _options(spec: StudySpec, place: str, metric: MetricSpec, given: Mapping[str, object]) -> Mapping[str, object]:

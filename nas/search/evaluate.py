@@ -6,7 +6,7 @@ What a metric raises becomes an outcome and a message; the search goes on.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nas.errors import MeasureError, NasError
@@ -18,6 +18,10 @@ from nas.search.propose import Candidate
 from nas.spec import StudySpec
 from nas.store import Store
 from nas.store.rows import Measurement
+
+
+def unheard(doing: str) -> None:
+    """The default listener: nobody listens."""
 
 
 @dataclass
@@ -33,10 +37,15 @@ class Evaluation:
 
 
 def evaluate(
-    candidate: Candidate, spec: StudySpec, columns: tuple[Column, ...], plugins: Plugins, store: Store
+    candidate: Candidate,
+    spec: StudySpec,
+    columns: tuple[Column, ...],
+    plugins: Plugins,
+    store: Store,
+    tell: Callable[[str], None] = unheard,
 ) -> Evaluation:
     """Computes the candidate's columns; stops at the first measured constraint that is broken while costlier columns
-    remain, and at the first failure, which is tried once more.
+    remain, and at the first failure, which is tried once more. `tell` hears what is being computed.
     """
     done = Evaluation(values=dict(candidate.free))
     measured = [column for column in columns if not column.free]
@@ -46,9 +55,10 @@ def evaluate(
             key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
             done.measurements[column.name] = _kept(candidate, spec, column, store, key)
     for position, column in enumerate(measured):
+        tell(column.name)
         key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
         began = time.perf_counter()
-        identity, measurement = _measured(candidate, spec, column, plugins, store, key)
+        identity, measurement = _measured(candidate, spec, column, plugins, store, key, tell)
         done.seconds[column.name] = time.perf_counter() - began
         done.measurements[column.name] = identity
         if measurement.outcome != "ok" or measurement.value is None:
@@ -74,13 +84,19 @@ def _kept(candidate: Candidate, spec: StudySpec, column: Column, store: Store, k
 
 
 def _measured(
-    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, store: Store, key: str
+    candidate: Candidate,
+    spec: StudySpec,
+    column: Column,
+    plugins: Plugins,
+    store: Store,
+    key: str,
+    tell: Callable[[str], None],
 ) -> tuple[int, Measurement]:
     if (stored := store.find_measurement(key)) is not None:
         return stored
     for attempt in (1, 2):
         began = time.perf_counter()
-        estimate, outcome, message = _compute(candidate, spec, column, plugins)
+        estimate, outcome, message = _compute(candidate, spec, column, plugins, tell)
         measurement = _row(candidate, spec, column, key, estimate, outcome, message, time.perf_counter() - began)
         identity = store.add_measurement(measurement)
         if outcome not in ITS_OWN_FAULT or attempt == 2:
@@ -89,7 +105,7 @@ def _measured(
 
 
 def _compute(
-    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins
+    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, tell: Callable[[str], None]
 ) -> tuple[Estimate | None, str, str]:
     import torch
 
@@ -102,6 +118,7 @@ def _compute(
         candidate.arch, candidate.arch.input_shape, column.options, spec.study.seed,
         str(column.conditions.get("device", column.options.get("device", "cpu"))),
         lambda: build_network(candidate.arch, plugins.blocks, seed=spec.study.seed), plugins.runtimes,
+        on_report=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
     )
     try:
         estimate = as_estimate(metric.compute(context), metric.name)

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from nas.arch import Architecture
 from nas.cost.count import Cost, count_architecture
 from nas.cost.table import CostTable
-from nas.errors import NasError
+from nas.errors import NasError, NothingFeasibleError
 from nas.metrics import MetricContext, as_estimate
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
@@ -34,10 +34,6 @@ _ASKS = 5
 
 class ExhaustedError(Exception):
     """Every network of the space that keeps the free constraints has been evaluated."""
-
-
-class NothingFeasibleError(NasError):
-    """Too many proposals in a row were rejected; the message says by what."""
 
 
 @dataclass(frozen=True)

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from rich.console import Console
 
 from nas.errors import SpecError
 from nas.outcomes import COST_COLUMNS, NOT_ITS_FAULT
 from nas.plugins import Plugins, load_plugins
+from nas.search.bar import shown
 from nas.search.columns import Column, resolve_columns
 from nas.search.drift import check_drift, registry_snapshot, snapshot
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.preflight import check_space
+from nas.search.progress import Observer, Progress, Tally
 from nas.search.propose import Candidate, ExhaustedError, Proposer
 from nas.space import SearchSpace
-from nas.spec import StudySpec, load_spec
+from nas.spec import StudySpec, load_spec, parse_spec
 from nas.store import Store
 from nas.store.rows import StudyRow, TrialEnd, TrialRecord, TrialStart
 
 DEFAULT_STORAGE = "sqlite:///nas.db"
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What an observer is told after each trial."""
-
-    finished: int
-    total: int
-    last: Evaluation | None
-    notices: tuple[str, ...] = ()
-
-
-Observer = Callable[[Progress], None]
-
-
-def _unobserved(_: Progress) -> None:
-    """The default observer: nobody looks."""
+log = logging.getLogger("nas")
 
 
 @dataclass(frozen=True)
@@ -53,14 +44,19 @@ class Prepared:
     columns: tuple[Column, ...]
 
 
-def prepare(study: str | Path | StudySpec, plugins: Sequence[str | Path] = (), device: str | None = None) -> Prepared:
+def prepare(
+    study: str | Path | StudySpec,
+    plugins: Sequence[str | Path] = (),
+    device: str | None = None,
+    entry_points: bool = True,
+) -> Prepared:
     """Reads and checks everything that a study needs.
 
     Raises:
         NasError: the study file, a plugin, a choice, a column or the machine is not what it should be.
     """
     spec = load_spec(study)
-    loaded = load_plugins([*spec.plugin_files, *plugins])
+    loaded = load_plugins([*spec.plugin_files, *plugins], entry_points)
     space = SearchSpace(spec, loaded.blocks)
     if device is not None:
         spec = _on_device(spec, loaded, device)
@@ -78,8 +74,6 @@ def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:
         if metric is not None and metric.options is not None and "device" in metric.options:
             columns[name] = {**columns.get(name, {}), "device": device}
     data = spec.model_dump(mode="python")
-    from nas.spec import parse_spec
-
     return parse_spec({**data, "stages": [_plain(stage) for stage in data["stages"]], "columns": columns}, spec.source)
 
 
@@ -94,67 +88,126 @@ def run(
     plugins: Sequence[str | Path] = (),
     device: str | None = None,
     observer: Observer | None = None,
+    entry_points: bool = True,
 ) -> optuna.Study:
     """Runs a study until it has `trials` counted trials in all, and returns Optuna's study.
 
-    A second call goes on from where the first one stopped, or finds nothing left to do.
+    A second call goes on from where the first one stopped, or finds nothing left to do. Without an observer a bar is
+    shown in a terminal or a notebook; elsewhere only what the user should know is logged, as warnings of logger "nas".
+
+    Args:
+        study: a study file, or what `nas.spec.load_spec` made of one.
+        trials: counted trials in all, over all runs; None: the study file's number.
+        storage: the database's URL; it is made where there is none.
+        plugins: local plugin files, besides those that the study names.
+        device: replaces the device of every column that has one.
+        observer: is told of all that happens.
+        entry_points: whether plugins of installed packages are used besides the built-in ones.
 
     Raises:
         NasError: what the caller gave is not what it should be; nothing was written.
         NothingFeasibleError: 200 proposals in a row were rejected.
         KeyboardInterrupt: after everything finished so far is saved.
     """
-    ready = prepare(study, plugins, device)
+    ready = prepare(study, plugins, device, entry_points)
     total = trials if trials is not None else ready.spec.study.trials
     if total < 1:
         raise SpecError(f"trials: must be a whole number from 1, got {total}")
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
-        _search(store, row, ready, total, observer or _unobserved, notices)
+        with _observed(observer, row.name) as tell:
+            _Search(store, row, ready, total, tell).go_on(notices)
     return optuna.load_study(study_name=ready.spec.study.name, storage=storage)
 
 
 def _find_or_create(store: Store, ready: Prepared) -> tuple[StudyRow, tuple[str, ...]]:
     spec = ready.spec
     registry = registry_snapshot(spec, ready.space, ready.plugins)
+    notices = tuple(dict.fromkeys(column.notice for column in ready.columns if column.notice))
     if (found := store.find_study(spec.study.name)) is not None:
-        return found, tuple(check_drift(found, spec, registry))
+        return found, (*notices, *check_drift(found, spec, registry))
     directions = list(spec.objectives.values())
     created = store.create_study(
         spec.study.name, directions, list(spec.objectives), spec=snapshot(spec), registry=registry,
         columns=[column.row() for column in ready.columns], objectives=spec.objectives,
         constraints=[(bound.column, bound.operator, bound.bound) for bound in spec.bounds],
     )
-    return created, ()
+    return created, notices
 
 
-def _search(
-    store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer, notices: tuple[str, ...]
-) -> None:
-    study = optuna.load_study(study_name=row.name, storage=store.optuna)
-    _recover(store, row, study, ready.spec)
-    proposer = Proposer(ready.spec, ready.space, ready.columns)
-    observer(Progress(store.count_finished(row), total, None, notices))
-    while (finished := store.count_finished(row)) < total:
+@contextmanager
+def _observed(observer: Observer | None, name: str) -> Iterator[Observer]:
+    """The observer that was given, or the one that suits the place."""
+    console = Console(stderr=True)
+    if observer is not None:
+        yield observer
+    elif console.is_terminal or console.is_jupyter:
+        with shown(name, console) as bar:
+            yield bar
+    else:
+        yield _logged
+
+
+def _logged(told: Progress) -> None:
+    for notice in told.notices:
+        log.warning(notice)
+
+
+class _Search:
+    """The loop over the trials of one run."""
+
+    def __init__(self, store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer) -> None:
+        self._store, self._row, self._ready, self._total, self._observer = store, row, ready, total, observer
+        self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
+        self._proposer = Proposer(ready.spec, ready.space, ready.columns)
+        self._tally = Tally(ready.spec.objectives)
+
+    def go_on(self, notices: tuple[str, ...]) -> None:
+        """Runs trials until there are enough, or none is left."""
+        _recover(self._store, self._row, self._study, self._ready.spec)
+        for record in self._store.trials(self._row):
+            if record.outcome == "ok" and record.feasible:
+                self._tally.add(record.values)
+        self._tell(notices=notices)
+        while self._store.count_finished(self._row) < self._total:
+            records = self._store.trials(self._row)
+            self._tell(f"trial {len(records)}: proposing a network")
+            try:
+                candidate = self._next(records)
+            except ExhaustedError:
+                self._tell(notices=("the space is exhausted: every network of it is evaluated",))
+                return
+            self._run_one(candidate)
+
+    def _next(self, records: Sequence[TrialRecord]) -> Candidate:
+        tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
+        retry = _retry(self._study, records, self._proposer)
+        return retry or self._proposer.propose(self._study, len(records), self._store.count_finished(self._row), tried)
+
+    def _run_one(self, candidate: Candidate) -> None:
         began = time.perf_counter()
-        records = store.trials(row)
+        ready, store, row = self._ready, self._store, self._row
+        number = _begin(store, row, candidate, self._proposer)
+
+        def tell(doing: str) -> None:
+            self._tell(f"trial {number}: {doing}")
+
         try:
-            tried = {r.arch_id for r in records if r.arch_id and r.outcome not in NOT_ITS_FAULT}
-            candidate = _retry(study, records, proposer)
-            candidate = candidate or proposer.propose(study, len(records), finished, tried)
-        except ExhaustedError:
-            observer(Progress(finished, total, None, ("the space is exhausted: every network of it is evaluated",)))
-            return
-        number = _begin(store, row, candidate, proposer)
-        try:
-            done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store)
+            done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, tell)
         except BaseException as error:
             told = "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
             store.end_trial(row, number, TrialEnd("interrupted", told, False, time.perf_counter() - began))
-            study.tell(number, state=TrialState.FAIL)
+            self._study.tell(number, state=TrialState.FAIL)
             raise
-        _end(store, row, study, number, done, ready.spec, time.perf_counter() - began)
-        observer(Progress(store.count_finished(row), total, done))
+        _end(store, row, self._study, number, done, ready.spec, time.perf_counter() - began)
+        if done.outcome == "ok" and done.feasible:
+            self._tally.add(done.values)
+        self._tell(last=done)
+
+    def _tell(self, doing: str = "", last: Evaluation | None = None, notices: tuple[str, ...] = ()) -> None:
+        finished = self._store.count_finished(self._row)
+        tally = self._tally
+        self._observer(Progress(finished, self._total, tally.front, tally.best, doing, last, notices))
 
 
 def _recover(store: Store, row: StudyRow, study: optuna.Study, spec: StudySpec) -> None:

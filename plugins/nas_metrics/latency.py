@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import nas
 from nas.errors import NasError
+from nas.latency.device import resolve_device
 from nas.latency.environment import describe, fingerprint, lasting
 from nas.latency.options import LatencyOptions, find_runtime
 from nas.latency.result import Latency
@@ -89,6 +90,11 @@ def conditions(setting: nas.Setting) -> dict[str, object]:
     }
 
 
+def notice(setting: nas.Setting) -> str:
+    """Where "auto" found no GPU, what it measures on instead."""
+    return resolve_device(LatencyOptions.of(setting.options).device).notice
+
+
 @nas.hookimpl
 def nas_metrics() -> list[nas.MetricSpec]:
     """`latency_ms` and `throughput`."""
@@ -102,6 +108,7 @@ def nas_metrics() -> list[nas.MetricSpec]:
         options=LatencyOptions().as_dict(),
         check=check,
         conditions=conditions,
+        notice=notice,
         seeded=False,
     )
     images = replace(latency, name="throughput", unit="images/s", direction="maximize", compute=throughput)

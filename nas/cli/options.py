@@ -1,0 +1,25 @@
+"""What several commands share: their options, and where a table goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STORAGE = "sqlite:///nas.db"
+
+Storage = Annotated[str, typer.Option(help="The database of studies.")]
+PluginFiles = Annotated[list[Path] | None, typer.Option(help="A local plugin file; may be given again.")]
+NoPlugins = Annotated[bool, typer.Option("--no-plugins", help="Leave out plugins of other installed packages.")]
+
+
+def output() -> Console:
+    """Standard output; as wide as the terminal, and wide enough for a table where there is none."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
