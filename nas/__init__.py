@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from nas.version import VERSION
+
 if TYPE_CHECKING:
     from nas.arch import Architecture as Architecture
     from nas.arch import Head as Head
@@ -78,7 +80,7 @@ _HOME = {
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605  # one list, of which the imports above are the typed half
-__version__ = "0.1.0"
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> object:

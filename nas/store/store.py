@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-import nas
 from nas.errors import StoreError
 from nas.store import measurements, owner, reading, studies, trials
 from nas.store.database import Database
@@ -21,6 +20,7 @@ from nas.store.faults import file_error
 from nas.store.location import BUSY_S, Contents, database_path, examine
 from nas.store.rows import ColumnRow, Direction, Measurement, Operator, StudyRow, TrialEnd, TrialRecord, TrialStart
 from nas.store.schema import HEAD, check_revision, migrate
+from nas.version import VERSION
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -112,7 +112,7 @@ class Store:
         columns: Sequence[ColumnRow],
         objectives: Mapping[str, Direction],
         constraints: Sequence[tuple[str, Operator, float]] = (),
-        nas_version: str = nas.__version__,
+        nas_version: str = VERSION,
     ) -> StudyRow:
         """A new study, Optuna's and ours at once or neither.
 
