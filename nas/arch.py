@@ -108,16 +108,21 @@ class Head:
 
 @dataclass(frozen=True)
 class Stage:
-    """`repeats` equal blocks; the first one takes the stride and the change of channels."""
+    """`repeats` equal blocks; the first one takes the stride and the change of channels.
+
+    `params` may be given as any mapping; those that it leaves out are the block's defaults.
+    """
 
     block: str
     version: int
     repeats: int
     channels: int
     stride: int
-    params: Params = field(default_factory=Params)
+    params: Mapping[str, Choice] = field(default_factory=Params)
 
     def __post_init__(self) -> None:
+        if isinstance(self.params, Mapping) and not isinstance(self.params, Params):
+            object.__setattr__(self, "params", Params(self.params))
         if not NAME.fullmatch(self.block):
             raise SpecError(f"{self.block!r} is not a block's name")
         _whole(self.version, f"{self.block}: version")
@@ -151,6 +156,8 @@ class Architecture:
     drop_path: float = 0.2
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "input_shape", tuple(self.input_shape))
+        object.__setattr__(self, "stages", tuple(self.stages))
         if len(self.input_shape) != 3:
             raise SpecError(f"input_shape is (channels, height, width), got {self.input_shape!r}")
         for size in self.input_shape:

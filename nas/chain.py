@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from nas.arch import Architecture, Stage
 from nas.blocks import BlockIO, BlockRegistry, BlockSpec
-from nas.choices import Params
+from nas.choices import Choice, Params
 from nas.errors import BlockError, SpecError
 from nas.layers import activation, batch_norm
 
@@ -19,7 +19,7 @@ class Placed:
     stage: int
     index: int
     spec: BlockSpec
-    params: Params
+    params: Mapping[str, Choice]
     io: BlockIO
     height: int
     width: int
