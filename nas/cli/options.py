@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 STORAGE = "sqlite:///nas.db"
 
-Storage = Annotated[str, typer.Option(help="The database of studies.")]
-PluginFiles = Annotated[list[Path] | None, typer.Option(help="A local plugin file; may be given again.")]
+Storage = Annotated[str, typer.Option(metavar="URL", help="The database of studies.")]
+PluginFiles = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="A local plugin file; may be given again.")
+]
 NoPlugins = Annotated[bool, typer.Option("--no-plugins", help="Leave out plugins of other installed packages.")]
 
 

@@ -12,10 +12,10 @@ from nas.errors import SpecError, StoreError, nearest
 
 
 def command(
-    study: Annotated[str, typer.Argument(help="The study's name.", show_default=False)],
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", show_default=False)],
     storage: options.Storage = options.STORAGE,
-    format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",  # noqa: A002  # the option's name
-    out: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="table, csv, json or md.")] = "table",  # noqa: A002  # the option's name
+    out: Annotated[Path | None, typer.Option(metavar="PATH", help="A file to write; default: standard output.")] = None,
 ) -> None:
     """Read a study: its front as a table, or every trial as CSV, JSON or Markdown."""
     from nas.report.render import formats, render

@@ -15,12 +15,18 @@ if TYPE_CHECKING:
 
 
 def command(
-    study: Annotated[Path, typer.Argument(help="A study file, see studies/README.md.", show_default=False)],
-    trials: Annotated[int | None, typer.Option(help="Counted trials in all; default: the study file's.", min=1)] = None,
+    study: Annotated[
+        Path, typer.Argument(metavar="STUDY.toml", help="A study file, see studies/README.md.", show_default=False)
+    ],
+    trials: Annotated[
+        int | None, typer.Option(metavar="N", help="Counted trials in all; default: the study file's.", min=1)
+    ] = None,
     storage: options.Storage = options.STORAGE,
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
-    device: Annotated[str | None, typer.Option(help="Device of every column that has one: cpu, cuda, cuda:1.")] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Device of every column that has one: cpu, cuda, cuda:1.")
+    ] = None,
 ) -> None:
     """Search the networks of a study, and keep every measurement; go on where an earlier run stopped."""
     from rich.console import Console
