@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -48,11 +48,12 @@ class _Axis:
 def picture(report: Report) -> str:
     """A scatter plot of all successful trials, the front among them, as SVG.
 
-    Its axes are the first two objectives; where there is only one, it is drawn over the trial's number. Bars are the
-    intervals of the values. A front of more than two objectives is a cloud here, not a line.
+    Its axes are the first two objectives, what is gained upwards over what it costs; where there is only one, it is
+    drawn over the trial's number. Bars are the intervals of the values. A front of more than two objectives is a
+    cloud here, not a line.
     """
-    frame, objectives = report.frame, list(report.study.objectives)
-    across, up = (objectives[0], objectives[1]) if len(objectives) > 1 else ("trial", objectives[0])
+    frame, objectives = report.frame, report.study.objectives
+    across, up = _axes(report.study.objectives)
     finite = frame[[across, up]].astype("float64").abs().lt(math.inf).all(axis=1)
     known = frame[(frame["outcome"] == "ok").fillna(False) & finite]
     name = one_line(report.study.name)
@@ -72,6 +73,15 @@ def picture(report: Report) -> str:
         f'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">'
     )
     return "\n".join([opening, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>', *body, "</svg>", ""])
+
+
+def _axes(objectives: Mapping[str, str]) -> tuple[str, str]:
+    """What is drawn across, and what upwards."""
+    first, *others = objectives
+    if not others:
+        return "trial", first
+    second = others[0]
+    return (second, first) if objectives[first] == "maximize" != objectives[second] else (first, second)
 
 
 def _axis(report: Report, name: str, known: pd.DataFrame, pixels: tuple[float, float]) -> _Axis:

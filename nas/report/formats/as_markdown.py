@@ -37,10 +37,10 @@ def render(report: Report, picture: str = "") -> str:
     short = summary(report.frame, report.study)
     parts = [
         [f"# {in_markdown(report.study.name)}"],
-        _searched(report, short),
         *([[f"![Trials and their Pareto front]({quote(picture)})"]] if picture else []),
         _front(report, short),
         _best(report, short),
+        _searched(report, short),
         _outcomes(short),
         _failures(report),
         _conditions(report),
@@ -87,7 +87,7 @@ def _front(report: Report, short: Summary) -> list[str]:
     rows = front.head(MOST_ROWS).to_dict("records")
     lines = [f"## Pareto front: {len(front)} of {short.trials} trials", ""]
     lines += _table(
-        ["trial", *(f"{column.name} ({column.unit})" if column.unit else column.name for column in columns), "network"],
+        ["trial", *map(_headed, columns), "network"],
         [
             [str(row["trial"]), *(_value(row, column) for column in columns), as_code(row["arch_id"])]
             for row in rows
@@ -137,6 +137,12 @@ def _best(report: Report, short: Summary) -> list[str]:
         for name, row in short.best.items()
     ]
     return ["## Best per objective", "", *(told or ["None: there is no front."])]
+
+
+def _headed(column: Column) -> str:
+    """A column's name, with its unit where the name does not say it already."""
+    said = not column.unit or column.source == COST or column.name.endswith(f"_{column.unit}")
+    return column.name if said else f"{column.name} ({column.unit})"
 
 
 def _with_unit(column: Column) -> str:

@@ -34,7 +34,7 @@ def test_every_successful_trial_is_a_point_and_those_of_the_front_stand_out(repo
 
 def test_points_of_the_front_tell_their_trial_and_values(report: Report) -> None:
     told = {circle.findtext(f"{SVG}title") for circle in circles(report, FRONT_RADIUS)}
-    assert told == {"trial 0: accuracy 0.8101, latency_ms 1.25", "trial 1: accuracy 0.9533, latency_ms 3.123"}
+    assert told == {"trial 0: latency_ms 1.25, accuracy 0.8101", "trial 1: latency_ms 3.123, accuracy 0.9533"}
 
 
 def test_axes_name_objective_unit_and_direction(report: Report) -> None:
