@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from nas.arch import Stem as Stem
     from nas.blocks import BlockIO as BlockIO
     from nas.blocks import BlockSpec as BlockSpec
-    from nas.cost.count import Cost as Cost
     from nas.cost.count import count as count
+    from nas.cost.result import Cost as Cost
     from nas.errors import BlockError as BlockError
     from nas.errors import MeasureError as MeasureError
     from nas.errors import NasError as NasError
@@ -53,7 +53,7 @@ _HOME = {
     "BlockIO": "nas.blocks",
     "BlockSpec": "nas.blocks",
     "count": "nas.cost.count",
-    "Cost": "nas.cost.count",
+    "Cost": "nas.cost.result",
     "BlockError": "nas.errors",
     "MeasureError": "nas.errors",
     "NasError": "nas.errors",

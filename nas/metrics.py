@@ -9,12 +9,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from nas.arch import NAME, Architecture
+from nas.errors import MeasureError
 from nas.outcomes import FIXED_COLUMNS
 from nas.registry import Registry
 from nas.runtimes import RuntimeRegistry
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from nas.cost.result import Cost
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class MetricContext:
     """One candidate, as a metric sees it.
 
     `options` are the study's `[columns.NAME]` over the metric's defaults. `build_network` is called at most once;
-    the module that it returns is fresh and seeded for this metric alone, in train mode, on the CPU.
+    the module that it returns is fresh and seeded for this metric alone, in train mode, on the CPU. `known_cost` is
+    what the search has counted already, for `cost`.
     """
 
     arch: Architecture
@@ -64,6 +68,19 @@ class MetricContext:
     curve: list[tuple[int, float]] = field(default_factory=list)
     stop_rule: Callable[[Sequence[tuple[int, float]]], bool] = lambda curve: False
     on_report: Callable[[int, float], None] = lambda step, value: None
+    known_cost: Cost | None = None
+
+    @property
+    def cost(self) -> Cost:
+        """The candidate's parameters, MACs, FLOPs, ..., counted with every block that the study knows; needs no
+        network, and so a free metric may use it.
+
+        Raises:
+            MeasureError: whoever made this context told none.
+        """
+        if self.known_cost is None:
+            raise MeasureError("this context was made without known_cost")
+        return self.known_cost
 
     @cached_property
     def network(self) -> nn.Module:
@@ -105,7 +122,7 @@ class MetricSpec:
         direction: which way is better; an objective the other way round is an error.
         version: raise it when the same network begins to get another value.
         compute: `compute(context)` returns the value, or an `Estimate` where there is an interval.
-        cost: "free" where the value follows from `context.arch` alone, exactly and at once.
+        cost: "free" where the value follows from `context.arch` and `context.cost` alone, exactly and at once.
         options: option -> default value. A mapping makes every other key of `[columns.NAME]` an error;
             None takes any.
         check: why this setting is refused (a folder that is missing, ...), or None. Asked before a study starts.

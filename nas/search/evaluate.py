@@ -119,6 +119,7 @@ def _compute(
         str(column.conditions.get("device", column.options.get("device", "cpu"))),
         lambda: build_network(candidate.arch, plugins.blocks, seed=spec.study.seed), plugins.runtimes,
         on_report=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
+        known_cost=candidate.cost,
     )
     try:
         estimate = as_estimate(metric.compute(context), metric.name)

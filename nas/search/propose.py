@@ -15,7 +15,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from nas.arch import Architecture
-from nas.cost.count import Cost, count_architecture
+from nas.cost.count import count_architecture
+from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.errors import NasError, NothingFeasibleError
 from nas.metrics import MetricContext, as_estimate
@@ -74,7 +75,7 @@ class Proposer:
         for column in self._columns:
             if column.metric is not None and column.free:
                 try:
-                    value = column.metric.compute(self._context(arch, column))
+                    value = column.metric.compute(self._context(arch, cost, column))
                     free[column.name] = as_estimate(value, column.name).value
                 except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
                     return f"{column.name} raises {type(error).__name__}: {error}"
@@ -82,11 +83,16 @@ class Proposer:
             return f"breaks {failed[0]}"
         return Candidate(values, arch, cost, free, "", 0)
 
-    def _context(self, arch: Architecture, column: Column) -> MetricContext:
+    def _context(self, arch: Architecture, cost: Cost, column: Column) -> MetricContext:
         def no_network() -> None:
-            raise NasError(f"a free metric has no network: {column.name} must follow from context.arch alone")
+            raise NasError(f"a free metric has no network: {column.name} must follow from context.arch and "
+                           "context.cost alone")
 
-        return MetricContext(arch, arch.input_shape, column.options, self._spec.study.seed, "cpu", no_network)  # type: ignore[arg-type]
+        return MetricContext(
+            arch, arch.input_shape, column.options, self._spec.study.seed, "cpu",
+            no_network,  # type: ignore[arg-type]  # it raises
+            known_cost=cost,
+        )
 
     def propose(self, study: optuna.Study, number: int, finished: int, tried: set[str]) -> Candidate:
         """The candidate of trial `number`; the same one for the same history, seed and number.

@@ -15,7 +15,8 @@ from nas import zoo
 from nas.arch import Architecture, Head, Stage, Stem
 from nas.canonical import canonicalise
 from nas.choices import Choice, Params
-from nas.cost.count import Cost, count_architecture
+from nas.cost.count import count_architecture
+from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.network import build_network
 from nas.plugins import load_plugins

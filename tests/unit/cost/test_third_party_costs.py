@@ -10,7 +10,8 @@ from torch.nn import functional
 from nas.arch import Architecture, Stage, Stem
 from nas.blocks import BlockRegistry, BlockSpec
 from nas.canonical import canonicalise
-from nas.cost.count import Cost, count_architecture, count_module
+from nas.cost.count import count_architecture, count_module
+from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.errors import BlockError
 from nas.registry import Origin
