@@ -1,0 +1,1 @@
+"""A plugin package for `nas`: the block `shuffle` and the metric `weights_mb`."""
