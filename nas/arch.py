@@ -25,6 +25,8 @@ MAX_TEXT = 65_536
 MAX_SIZE = 1_000_000
 """Upper bound of any count in an architecture: channels, pixels of a side, classes."""
 MAX_REPEATS = 1_000
+STAGE_KEYS = ("repeats", "channels", "stride")
+"""What a stage writes before the parameters of its block."""
 
 
 def _whole(value: object, what: str, low: int = 1, high: int = MAX_SIZE) -> None:
@@ -133,6 +135,12 @@ class Stage:
         for name in self.params:
             if not NAME.fullmatch(name):
                 raise SpecError(f"{self.block}: {name!r} is not a parameter's name")
+            if name in STAGE_KEYS:
+                raise SpecError(f"{self.block}: {name!r} is a key of every stage, not a parameter")
+        try:
+            object.__setattr__(self, "params", Params(self.params))
+        except SpecError as error:
+            raise SpecError(f"{self.block}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -233,7 +241,7 @@ def _stages_of_rows(rows: Sequence[Sequence[float]]) -> Iterable[Stage]:
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
         repeats, kernel, stride, expand, before, after, operator, se = values
-        if operator not in (0, 1):
+        if operator not in (0, 1) or isinstance(operator, bool):
             raise SpecError(f"{where}: operator {operator!r} is neither 0 (fused_mbconv) nor 1 (mbconv)")
         for value, name, low in ((expand, "expand", 1e-6), (se, "se_ratio", 0.0)):
             try:
@@ -259,7 +267,7 @@ def _format(values: Mapping[str, object]) -> str:
 
 A = TypeVar("A", bound=Architecture)
 
-_TOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:@(\d{1,6}))?\(((?:[^()\"\s]|\"(?:[^\"\\]|\\.)*\")*)\)")
+_TOKEN = re.compile(r"([a-z][a-z0-9_]*)(?:@(\d{1,7}))?\(((?:[^()\"\s]|\"(?:[^\"\\]|\\.)*\")*)\)")
 _PAIR = re.compile(r"([a-z][a-z0-9_]*)=((?:[^,\"]|\"(?:[^\"\\]|\\.)*\")+)(?:,|$)")
 
 
@@ -332,10 +340,10 @@ def _parse(cls: type[A], text: str) -> A:
 
 def _stage(name: str, version: int, body: str) -> Stage:
     pairs = _pairs(name, body)
-    missing = [key for key in ("repeats", "channels", "stride") if key not in pairs]
+    missing = [key for key in STAGE_KEYS if key not in pairs]
     if missing:
         raise SpecError(f"{name}@{version}(...): {', '.join(missing)} missing")
-    repeats, channels, stride = (pairs.pop(key) for key in ("repeats", "channels", "stride"))
+    repeats, channels, stride = (pairs.pop(key) for key in STAGE_KEYS)
     return Stage(name, version, repeats, channels, stride, Params(pairs))  # type: ignore[arg-type]  # Stage checks them
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from nas.arch import NAME
+from nas.arch import NAME, STAGE_KEYS
 from nas.choices import Choice, Params, normalise
 from nas.errors import BlockError, SpecError, nearest
 from nas.registry import Registry
@@ -17,7 +17,7 @@ from nas.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-RESERVED = frozenset({"block", "repeats", "channels", "stride"})
+RESERVED = frozenset({"block", *STAGE_KEYS})
 """Keys of a stage that no block parameter may be named like."""
 
 

@@ -17,20 +17,28 @@ _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 _NUMBER = re.compile(r"-?(\d+)(\.\d+)?(e[+-]?\d+)?")
 _KEYWORDS: Mapping[str, Choice] = {"none": None, "true": True, "false": False}
 _MAX_NUMBER = 32
+MAX_WHOLE = 2**53
+"""Past it a float no longer tells a whole number from its neighbour, and 4 and 4.0 could not be one value."""
 
 
 def normalise(value: object) -> Choice:
-    """The one representative of equal choices: 4.0 is 4.
+    """The one representative of equal choices: 4.0 is 4, and a member of a subclass (numpy's float64) is plain.
 
     Raises:
-        SpecError: the value is not None, bool, int, float or str, or is not finite.
+        SpecError: the value is not None, bool, int, float or str, is not finite, or is a whole number past 2**53.
     """
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        if abs(value) > MAX_WHOLE:
+            raise SpecError(f"a whole number of {value.bit_length()} bits is past 2**53; write it as a text")
+        return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise SpecError(f"{value} is not a finite number")
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+        return int(value) if value.is_integer() and abs(value) <= MAX_WHOLE else float(value)
     raise SpecError(f"a choice is None, bool, int, float or str, not {type(value).__name__}: {value!r}")
 
 
@@ -62,7 +70,7 @@ def parse_choice(text: str) -> Choice:
             return value
     number = _NUMBER.fullmatch(text)
     if number and len(text) <= _MAX_NUMBER:
-        return normalise(float(text)) if number[2] or number[3] else int(text)
+        return normalise(float(text) if number[2] or number[3] else int(text))
     raise SpecError(f"{text[:40]!r} is not none, true, false, a number, a word or a quoted string")
 
 
