@@ -185,6 +185,21 @@ def broken_contract(spec: object) -> str | None:
     for hook in ("compute", "check", "conditions", "notice"):
         if not callable(getattr(spec, hook)):
             return f"metric '{spec.name}': {hook} must be callable, got {getattr(spec, hook)!r}"
+    if (problem := _broken_options(spec.options)) is not None:
+        return f"metric '{spec.name}': {problem}"
+    return None
+
+
+def _broken_options(options: object) -> str | None:
+    if options is None:
+        return None
+    if not isinstance(options, Mapping):
+        return f"options must be a mapping of names to default values, or None, got {type(options).__name__}"
+    for name in options:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            return f"option name {name!r} must be lower case letters, digits and underscores"
+        if name == "metric":
+            return "option 'metric' is a key of every column; choose another name"
     return None
 
 

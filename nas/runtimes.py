@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,9 @@ def broken_contract(spec: object) -> str | None:
         return f"runtime '{spec.name}': version {spec.version!r} must be a whole number from 1"
     if not callable(spec.prepare):
         return f"runtime '{spec.name}': prepare must be callable, got {spec.prepare!r}"
+    devices: object = spec.devices
+    if not isinstance(devices, Set) or not devices or not all(isinstance(kind, str) for kind in devices):
+        return f"runtime '{spec.name}': devices must be a set of device kinds such as 'cpu', got {devices!r}"
     return None
 
 
