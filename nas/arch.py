@@ -123,8 +123,6 @@ class Stage:
     params: Mapping[str, Choice] = field(default_factory=Params)
 
     def __post_init__(self) -> None:
-        if isinstance(self.params, Mapping) and not isinstance(self.params, Params):
-            object.__setattr__(self, "params", Params(self.params))
         if not NAME.fullmatch(self.block):
             raise SpecError(f"{self.block!r} is not a block's name")
         _whole(self.version, f"{self.block}: version")

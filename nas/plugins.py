@@ -9,10 +9,13 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.abc import SourceLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +31,8 @@ from nas.runtimes import RuntimeRegistry
 
 GROUP = "nas"
 HOOKS = ("nas_blocks", "nas_metrics", "nas_runtimes")
+_ANYTHING = (Exception, SystemExit)
+"""What a stranger's module may raise, `sys.exit()` at its end among it; not Ctrl-C, which is its caller's."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,18 @@ def load_plugins(files: Sequence[str | Path] = (), entry_points: bool = True) ->
     """The plugins that are installed, and those of local `files`.
 
     `NAS_DISABLE_PLUGINS` in the environment names, separated by commas, distributions or entry points to leave out;
-    `all` leaves out every one that is not built in.
+    `all` leaves out every one that is not built in. A local file that was edited since is executed again.
 
     Raises:
         PluginError: a local file does not load; two plugins register one name; a plugin breaks the contract.
     """
     paths = tuple(str(Path(file).expanduser().resolve()) for file in files)
-    return _load(paths, entry_points, os.environ.get("NAS_DISABLE_PLUGINS", ""))
+    sources = tuple((path, _read(Path(path))) for path in dict.fromkeys(paths))
+    return _load(sources, entry_points, os.environ.get("NAS_DISABLE_PLUGINS", ""))
 
 
 @functools.lru_cache(maxsize=64)
-def _load(paths: tuple[str, ...], entry_points: bool, disabled: str) -> Plugins:
+def _load(sources: tuple[tuple[str, bytes], ...], entry_points: bool, disabled: str) -> Plugins:
     blocks, metrics, runtimes = BlockRegistry(), MetricRegistry(), RuntimeRegistry()
     registries: dict[str, Registry[Any]] = dict(zip(HOOKS, (blocks, metrics, runtimes), strict=True))
     broken = []
@@ -78,12 +84,15 @@ def _load(paths: tuple[str, ...], entry_points: bool, disabled: str) -> Plugins:
         place = f"{dist.name} {dist.version}: {point.value}" if dist else point.value
         try:
             module = point.load()
-        except Exception as error:  # noqa: BLE001  # a stranger's module may raise anything
+        except _ANYTHING as error:
             broken.append(Broken(place, f"{type(error).__name__}: {error}"))
             continue
+        if not isinstance(module, ModuleType):
+            raise PluginError(f"{place}: the entry point '{point.name}' must name a module that has hooks, not "
+                              f"a {type(module).__name__}")
         _register(module, Origin(place, _digest_of_package(module)), registries)
-    for path in dict.fromkeys(paths):
-        module, digest = _load_file(Path(path))
+    for path, source in sources:
+        module, digest = _load_file(Path(path), source)
         _register(module, Origin(path, digest), registries)
     return Plugins(blocks, metrics, runtimes, tuple(broken))
 
@@ -93,12 +102,12 @@ def _built_in(point: importlib.metadata.EntryPoint) -> bool:
 
 
 def _entry_points(disabled: str, wanted: bool) -> list[importlib.metadata.EntryPoint]:
-    names = {name.strip() for name in disabled.split(",") if name.strip()}
+    names = {_plain(name) for name in disabled.split(",") if name.strip()}
     found = []
     for point in importlib.metadata.entry_points(group=GROUP):
-        own_names = {point.name, point.dist.name if point.dist else ""}
+        own_names = {_plain(point.name), _plain(point.dist.name if point.dist else "")}
         if _built_in(point):
-            left_out = bool(names & {point.name})
+            left_out = _plain(point.name) in names
         else:
             left_out = not wanted or "all" in names or bool(names & own_names)
         if not left_out:
@@ -108,46 +117,64 @@ def _entry_points(disabled: str, wanted: bool) -> list[importlib.metadata.EntryP
     return found
 
 
-def _load_file(path: Path) -> tuple[ModuleType, str]:
-    """Executes a local plugin file under a module name of its own."""
+def _plain(name: str) -> str:
+    """As package indexes compare names: Nas_ShuffleNet is nas-shufflenet."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def _read(path: Path) -> bytes:
     if path.is_dir():
         raise PluginError(f"{path}: a plugin is a Python file, this is a directory")
     try:
-        source = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise PluginError(f"{path}: cannot read this plugin: {error.strerror}") from None
+
+
+def _load_file(path: Path, source: bytes) -> tuple[ModuleType, str]:
+    """Executes a local plugin file under a module name of its own.
+
+    What is executed is `source` itself and no cached byte code, which could be that of an earlier edit: Python tells
+    two edits of one second and one length by nothing.
+    """
     digest = hashlib.sha256(source).hexdigest()[:12]
     name = f"nas_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{digest}"
     if name in sys.modules:
         return sys.modules[name], digest
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceLoader):
         raise PluginError(f"{path}: a plugin is a Python file, its name ends in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # before it is executed: dataclasses and pickles look their module up
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # a stranger's module may raise anything
+        exec(spec.loader.source_to_code(source, str(path)), vars(module))
+    except BaseException as error:
         del sys.modules[name]
+        if not isinstance(error, _ANYTHING):
+            raise
         raise PluginError(f"{path}: this plugin does not import: {type(error).__name__}: {error}") from error
     return module, digest
 
 
 def _digest_of_package(module: ModuleType) -> str:
-    """Of all Python files beside the module, since a block may share its layers with its neighbours."""
-    file = Path(module.__file__ or "")
-    package = "." in module.__name__ or file.name == "__init__.py"
-    sources = sorted(file.parent.rglob("*.py")) if package else [file]
+    """Of all Python files of the module's package, since a block may share its layers with its neighbours."""
     digest = hashlib.sha256()
-    for source in sources:
-        digest.update(source.relative_to(file.parent).as_posix().encode() + b"\0" + source.read_bytes())
+    if module.__file__ is None:
+        return digest.hexdigest()[:12]
+    file = Path(module.__file__)
+    package, root = "." in module.__name__ or file.name == "__init__.py", file.parent
+    while package and (root.parent / "__init__.py").exists():
+        root = root.parent
+    for source in sorted(root.rglob("*.py")) if package else [file]:
+        digest.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:12]
 
 
 def _register(module: ModuleType, origin: Origin, registries: Mapping[str, Registry[Any]]) -> None:
     manager = pluggy.PluginManager("nas")
     manager.add_hookspecs(hookspecs)
-    hooks = [name for name in dir(module) if getattr(getattr(module, name), "nas_impl", None)]
+    functions = {name: value for name, value in vars(module).items() if inspect.isroutine(value)}
+    hooks = [name for name, function in functions.items() if isinstance(getattr(function, "nas_impl", None), dict)]
     for name in hooks:
         if name not in HOOKS:
             hooks_are = ", ".join(HOOKS)
@@ -155,6 +182,9 @@ def _register(module: ModuleType, origin: Origin, registries: Mapping[str, Regis
     if not hooks:
         raise PluginError(f"{origin}: not a plugin: no function in it is marked with @nas.hookimpl\n"
                           f"A plugin has {' or '.join(HOOKS)}, see plugins/README.md.")
+    for name in HOOKS:
+        if name in functions and name not in hooks:
+            raise PluginError(f"{origin}: '{name}' is not marked with @nas.hookimpl, and so would not be called")
     try:
         manager.register(module)
     except pluggy.PluginValidationError as error:
@@ -172,5 +202,5 @@ def _specs(module: ModuleType, hook: str, origin: Origin) -> Iterable[object]:
         return list(specs)
     except PluginError:
         raise
-    except Exception as error:  # a stranger's hook may raise anything
+    except _ANYTHING as error:
         raise PluginError(f"{origin}: {hook} raises {type(error).__name__}: {error}") from error

@@ -57,7 +57,12 @@ def prepare(
     """
     spec = load_spec(study)
     loaded = load_plugins([*spec.plugin_files, *plugins], entry_points)
-    space = SearchSpace(spec, loaded.blocks)
+    try:
+        space = SearchSpace(spec, loaded.blocks)
+    except SpecError as error:
+        if all(block in loaded.blocks for stage in spec.stages for block in stage.block):
+            raise
+        raise SpecError(f"{error}{loaded.hint()}") from None
     if device is not None:
         spec = _on_device(spec, loaded, device)
     columns = resolve_columns(spec, space, loaded)
