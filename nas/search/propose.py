@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -19,7 +20,7 @@ from nas.cost.count import count_architecture
 from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.errors import NasError, NothingFeasibleError
-from nas.metrics import MetricContext, as_estimate
+from nas.metrics import MetricContext, as_estimate, is_finite
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
@@ -47,8 +48,19 @@ class Candidate:
     free: Mapping[str, float]
     sampler: str
     rejected: int
-    system_attrs: Mapping[str, object] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
     retry_of: int | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A choice that `nas run` makes no trial of: why, and as much as is known of its network."""
+
+    reason: str
+    outcome: str = ""
+    """What a trial of it would end as; empty for a repetition, which would end as the first one did."""
+    arch: Architecture | None = None
+    free: Mapping[str, float] = field(default_factory=dict)
 
 
 class Proposer:
@@ -60,27 +72,29 @@ class Proposer:
         self._table = CostTable()
         self.distributions = distributions(space)
 
-    def look(self, values: Values, tried: frozenset[str] | set[str] = frozenset()) -> Candidate | str:
-        """The candidate of a choice, or in a few words why it is rejected."""
+    def look(self, values: Values, tried: frozenset[str] | set[str] = frozenset()) -> Candidate | Rejected:
+        """The candidate of a choice, or why it is none."""
         try:
             arch = self._space.decode(values)
             if arch.arch_id in tried:
-                return "already evaluated"
+                return Rejected("already evaluated", arch=arch)
             cost = count_architecture(arch, self._space.blocks, self._table)
         except NasError as error:
-            return str(error).splitlines()[0]
+            return Rejected(str(error).splitlines()[0], "invalid")
         free: dict[str, float] = {
             "params": cost.params, "macs": cost.macs, "flops": cost.flops, "activations": cost.activations
         }
         for column in self._columns:
             if column.metric is not None and column.free:
                 try:
-                    value = column.metric.compute(self._context(arch, cost, column))
-                    free[column.name] = as_estimate(value, column.name).value
+                    value = as_estimate(column.metric.compute(self._context(arch, cost, column)), column.name).value
                 except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
-                    return f"{column.name} raises {type(error).__name__}: {error}"
+                    return Rejected(f"{column.name} raises {type(error).__name__}: {error}", "metric_error", arch, free)
+                if not is_finite(value):
+                    return Rejected(f"{column.name} is {value}", "nan", arch, free)
+                free[column.name] = value
         if failed := broken(self._bounds, free):
-            return f"breaks {failed[0]}"
+            return Rejected(f"breaks {failed[0]}", "infeasible", arch, free)
         return Candidate(values, arch, cost, free, "", 0)
 
     def _context(self, arch: Architecture, cost: Cost, column: Column) -> MetricContext:
@@ -107,7 +121,7 @@ class Proposer:
         seen: list[Values] = []
         while reasons.total() < MAX_REJECTED:
             attempt = reasons.total()
-            noted: Mapping[str, object] = {}
+            noted: Mapping[str, Any] = {}
             if attempt < _ASKS:
                 values, pending = self._ask(study, number, name, attempt)
                 noted = pending.system_attrs
@@ -118,7 +132,7 @@ class Proposer:
             found = self.look(values, tried)
             if isinstance(found, Candidate):
                 return Candidate(values, found.arch, found.cost, found.free, name, attempt, dict(noted))
-            reasons[found] += 1
+            reasons[found.reason] += 1
         return self._last_resort(name, tried, reasons)
 
     def _ask(self, study: optuna.Study, number: int, name: str, attempt: int) -> tuple[Values, FrozenTrial]:

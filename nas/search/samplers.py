@@ -17,7 +17,7 @@ AUTO_SWITCH = 200
 """Finished trials from which `auto` leaves the Gaussian process, whose cost grows with their cube, for TPE."""
 
 
-def derived_seed(seed: int, number: int, attempt: int = 0) -> int:
+def derived_seed(seed: int, number: int, attempt: int | str = 0) -> int:
     """A seed that depends on nothing but these, so that a resumed run and a second worker repeat no proposal."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}/{attempt}".encode()).digest()[:4], "big") >> 1
 
