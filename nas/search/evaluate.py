@@ -107,8 +107,7 @@ def _measured(
 def _compute(
     candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, tell: Callable[[str], None]
 ) -> tuple[Estimate | None, str, str]:
-    import torch
-
+    from nas.latency.faults import outcome_of
     from nas.network import build_network
 
     metric = column.metric
@@ -126,12 +125,11 @@ def _compute(
     except MeasureError as error:
         outcome = error.outcome if error.outcome in OUTCOMES[1:] else "metric_error"
         return None, outcome, str(error)
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        return None, "oom", str(error) or "out of memory"
     except NasError as error:
         return None, "invalid", str(error)
     except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
-        return None, "metric_error", f"{type(error).__name__}: {error}"
+        outcome = outcome_of(error)
+        return None, "metric_error" if outcome == "invalid" else outcome, f"{type(error).__name__}: {error}"
     if not is_finite(estimate.value):
         return None, "nan", f"the value is {estimate.value}" + (f" ({estimate.message})" if estimate.message else "")
     return estimate, "ok", estimate.message

@@ -128,12 +128,12 @@ def test_what_a_sampler_notes_of_a_rejected_proposal_reaches_no_trial(objective,
     asked = []
 
     class Chatty(optuna.samplers.RandomSampler):
-        def sample_relative(self, study, trial, search_space):
+        def sample_relative(self, study, trial, _):
             asked.append(len(asked))
             study._storage.set_trial_system_attr(trial._trial_id, f"note{asked[-1]}", True)
             return {}
 
-    monkeypatch.setattr("nas.search.propose.make_sampler", lambda name, seed: Chatty(seed=seed))
+    monkeypatch.setattr("nas.search.propose.make_sampler", lambda _, seed: Chatty(seed=seed))
     study = studied(made, 2)
     notes = [[name for name in trial.system_attrs if name.startswith("note")] for trial in study.trials]
     assert len(asked) > 2
