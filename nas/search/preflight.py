@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
-from itertools import islice, product
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import TypeAlias
 
 from nas.arch import Norm
 from nas.blocks import BlockIO, BlockSpec
@@ -14,7 +17,9 @@ from nas.layers import activation, batch_norm
 from nas.network import MAX_PARAMETERS, parameters_of, try_block
 from nas.space import SearchSpace
 
-_COMBINATIONS = 256
+Choices: TypeAlias = dict[str, tuple[Choice, ...]]
+"""What each key of a stage can be, for one of its blocks."""
+_COMBINATIONS = 1024
 _DRAWS = 50
 
 
@@ -33,24 +38,32 @@ def check_space(space: SearchSpace) -> None:
 def _check_block(space: SearchSpace, position: int, spec: BlockSpec) -> None:
     stage = space.spec.stages[position]
     named = {**stage.named, **stage.tables.get(spec.name, {})}
-    choices: dict[str, tuple[Choice, ...]] = {
-        key: tuple(named.get(key, default)) for key, default in spec.params.items()
-    }
+    choices: Choices = {key: tuple(named.get(key, default)) for key, default in spec.params.items()}
     choices |= {"channels": stage.channels, "stride": stage.stride}
+    if (refusal := _refusal(space, position, spec, choices)) is not None:
+        usual: Choices = {key: tuple(default) for key, default in spec.params.items()}
+        usual |= {"channels": tuple(space.channels_before(position)), "stride": (1,)}
+        for key, others in usual.items():
+            if others != choices[key] and _refusal(space, position, spec, {**choices, key: others}) is None:
+                raise _refused(space, position, spec, key, choices[key][0], refusal)
+        raise space.spec.error(f"stages[{position}].block", f"block '{spec.name}' cannot be here: {refusal}")
     for key, options in choices.items():
-        for choice in options:
-            fixed = {**choices, key: (choice,)}
-            if (refusal := _first_refusal(space, position, spec, fixed)) is not None:
-                place = f"stages[{position}].{key}"
-                if key in stage.tables.get(spec.name, {}):
-                    place = f"stages[{position}].{spec.name}.{key}"
-                raise space.spec.error(place, f"block '{spec.name}' refuses {format_choice(choice)}: {refusal}")
+        for choice in options if len(options) > 1 else ():
+            if (refusal := _refusal(space, position, spec, {**choices, key: (choice,)})) is not None:
+                raise _refused(space, position, spec, key, choice, refusal)
 
 
-def _first_refusal(
-    space: SearchSpace, position: int, spec: BlockSpec, choices: dict[str, tuple[Choice, ...]]
-) -> str | None:
-    """None as soon as one combination is accepted and builds, else why the first one was refused."""
+def _refused(
+    space: SearchSpace, position: int, spec: BlockSpec, key: str, choice: Choice, refusal: str
+) -> SpecError:
+    own = f"{spec.name}." if key in space.spec.stages[position].tables.get(spec.name, {}) else ""
+    return space.spec.error(
+        f"stages[{position}].{own}{key}", f"block '{spec.name}' refuses {format_choice(choice)}: {refusal}"
+    )
+
+
+def _refusal(space: SearchSpace, position: int, spec: BlockSpec, choices: Choices) -> str | None:
+    """None as soon as one combination is accepted and builds, else why the first one is refused."""
     network = space.spec.network
     norm = batch_norm(Norm(network.norm.eps, network.norm.momentum))
     try:
@@ -59,8 +72,7 @@ def _first_refusal(
         raise space.spec.error("network.act", error) from None
     first: str | None = None
     height, width = space.input_shapes[-1][1:]
-    combinations = product(sorted(space.channels_before(position)), *choices.values())
-    for before, *rest in islice(combinations, _COMBINATIONS):
+    for before, *rest in _combinations([tuple(sorted(space.channels_before(position))), *choices.values()]):
         values = dict(zip(choices, rest, strict=True))
         channels, stride = int(str(values.pop("channels"))), int(str(values.pop("stride")))
         io = BlockIO(int(str(before)), channels, stride, norm, act, 0.0)
@@ -69,11 +81,21 @@ def _first_refusal(
         if refusal is None:
             try:
                 try_block(Placed(position, 0, spec, params, io, scaled(height, 2), scaled(width, 2)))
+                return None
             except BlockError as error:
-                return str(error)
-            return None
+                refusal = str(error)
         first = first or refusal
     return first
+
+
+def _combinations(axes: Sequence[Sequence[Choice]]) -> Iterator[Sequence[Choice]]:
+    """All of them, or where they are too many as many at random: the first ones would all share their first values."""
+    if math.prod(map(len, axes)) <= _COMBINATIONS:
+        yield from product(*axes)
+        return
+    rng = random.Random(0)
+    for _ in range(_COMBINATIONS):
+        yield [rng.choice(axis) for axis in axes]
 
 
 def _check_draws(space: SearchSpace) -> None:
