@@ -44,6 +44,11 @@ def check_drift(study: StudyRow, spec: StudySpec, registry: Mapping[str, Any]) -
                 f"{spec.source}: study '{study.name}' was created with another {where}\n"
                 "Give this study file another name, or go on with the one that the study was created with."
             )
+    before_order, order = list(study.objectives), list(spec.objectives)
+    if before_order != order:
+        raise StudyDriftError(f"{spec.source}: study '{study.name}' was created with its objectives in another order: "
+                              f"{', '.join(before_order)}, the file says {', '.join(order)}\n"
+                              "Their order is that of the values of its trials: write them as they were.")
     notices = []
     sections: list[Any] = [old.get("study"), new["study"]]
     for key in ("sampler", "seed"):

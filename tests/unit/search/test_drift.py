@@ -1,0 +1,117 @@
+"""What a study freezes when it is created, and what its file may say later."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import nas
+from nas.errors import StudyDriftError
+from nas.search.drift import check_drift, registry_snapshot, snapshot
+from nas.store.rows import StudyRow
+
+
+def created(ready, **registry) -> StudyRow:
+    """The row of a study as it was created, read back from a database: everything has been JSON."""
+    frozen = registry_snapshot(ready.spec, ready.space, ready.plugins)
+    frozen = {name: entry | registry for name, entry in frozen.items()}
+    spec, frozen = json.loads(json.dumps([snapshot(ready.spec), frozen]))
+    return StudyRow("0" * 32, "tiny", 1, "2026-01-01T00:00:00+00:00", "0.1.0", spec, frozen, (), dict(ready.spec.objectives), ())
+
+
+def drift(before, after, **registry) -> list[str]:
+    return check_drift(created(before, **registry), after.spec, registry_snapshot(after.spec, after.space, after.plugins))
+
+
+def test_a_snapshot_writes_every_default_out_and_no_path(make):
+    frozen = snapshot(make().spec)
+    assert frozen["study"] == {"name": "tiny", "trials": 4, "sampler": "random", "seed": 0}
+    assert frozen["network"]["norm"] == {"eps": 1e-3, "momentum": 0.1}
+    assert frozen["network"]["stem"] == {"channels": [8], "kernel": [3], "stride": [1], "pool": [False], "act": None}
+    assert frozen["stages"] == [
+        {"block": ["conv"], "repeats": [1, 2], "channels": [8, 12, 16], "stride": [2], "kernel": [3, 5]}]
+    assert "source" not in frozen
+
+
+def test_a_registry_snapshot_has_version_digest_and_origin_of_the_blocks_that_are_named(make):
+    ready = make(stage={"block": ["mbconv", "conv"]})
+    frozen = registry_snapshot(ready.spec, ready.space, ready.plugins)
+    assert list(frozen) == ["conv", "mbconv"]
+    origin = ready.plugins.blocks.origin("conv")
+    assert frozen["conv"] == {"version": 1, "digest": origin.digest, "origin": origin.place}
+
+
+def test_the_same_file_has_not_drifted(make):
+    assert drift(make(), make()) == []
+
+
+def test_writing_a_default_out_is_no_drift(make):
+    assert drift(make(), make(network={"stem": {"channels": 8, "stride": 1, "kernel": 3}, "act": "silu",
+                                       "head": {"channels": 16, "dropout": 0}, "drop_path": 0.0})) == []
+
+
+@pytest.mark.parametrize("study", [{"trials": 400}])
+def test_the_number_of_trials_may_differ_without_a_word(make, study):
+    assert drift(make(), make(study=study)) == []
+
+
+@pytest.mark.parametrize("study, notice", [
+    ({"sampler": "tpe"}, "sampler is tpe from here on; the study began with random"),
+    ({"seed": 7}, "seed is 7 from here on; the study began with 0"),
+])
+def test_sampler_and_seed_may_differ_with_a_word(make, study, notice):
+    assert drift(make(), make(study=study)) == [notice]
+
+
+@pytest.mark.parametrize("sections, told", [
+    ({"stage": {"channels": [8, 12]}}, "stages[0].channels: [8, 12, 16], the file says [8, 12]"),
+    ({"stage": {"channels": [8, 12, 24]}}, "stages[0].channels[2]: 16, the file says 24"),
+    ({"stage": {"kernel": 3}}, "stages[0].kernel: [3, 5], the file says [3]"),
+    ({"stage": {"act": "relu"}}, 'stages[0].act: null, the file says ["relu"]'),
+    ({"input": {"shape": [1, 16, 16], "classes": 10}}, "input.shape[1]: 8, the file says 16"),
+    ({"input": {"shape": [1, 8, 8], "classes": 9}}, "input.classes: 10, the file says 9"),
+    ({"objectives": {"width": "maximize"}}, 'objectives.macs: "minimize", the file says null'),
+    ({"constraints": {"params": "<= 9e3"}}, 'constraints.params: null, the file says ["<= 9e3"]'),
+    ({"columns": {"slow": {"answers": 3.0}}}, 'columns.slow: null, the file says {"metric": null, "answers": 3.0}'),
+    ({"network": {"norm": {"eps": 1e-5}, "stem": {"channels": 8, "stride": 1}, "head": {"channels": 16, "dropout": 0},
+                  "drop_path": 0}}, "network.norm.eps: 0.001, the file says 1e-05"),
+])
+def test_another_space_objectives_or_conditions_name_the_first_key_that_differs(make, sections, told):
+    with pytest.raises(StudyDriftError) as error:
+        drift(make(), make(**sections))
+    assert str(error.value).splitlines() == [
+        f"tiny.toml: study 'tiny' was created with another {told}",
+        "Give this study file another name, or go on with the one that the study was created with.",
+    ]
+
+
+def test_one_more_stage_is_another_space(make, spec):
+    stage = {"block": "conv", "channels": 8}
+    with pytest.raises(StudyDriftError, match="another stages: "):
+        drift(make(stages=[stage]), make(stages=[stage, stage]))
+
+
+def test_the_order_of_objectives_is_part_of_the_study(make):
+    told = "created with its objectives in another order: width, macs, the file says macs, width\n"
+    with pytest.raises(StudyDriftError, match=told):
+        drift(make(), make(objectives={"macs": "minimize", "width": "maximize"}))
+
+
+def test_a_study_resumed_with_its_objectives_swapped_is_refused(spec, plugin, storage):
+    nas.run(spec(), trials=1, storage=storage, plugins=[plugin])
+    with pytest.raises(StudyDriftError, match="in another order"):
+        nas.run(spec(objectives={"macs": "minimize", "width": "maximize"}), trials=2, storage=storage, plugins=[plugin])
+
+
+def test_another_version_of_a_block_is_refused_with_both(make):
+    with pytest.raises(StudyDriftError, match="created with version 3 of block 'conv', installed is version 1"):
+        drift(make(), make(), version=3)
+
+
+def test_another_source_of_the_same_version_goes_on_with_a_word(make):
+    assert drift(make(), make(), digest="0" * 12) == ["the source of block 'conv' has changed since the study began"]
+
+
+def test_another_place_of_the_same_source_is_no_drift(make):
+    assert drift(make(), make(), origin="elsewhere/blocks.py") == []
