@@ -118,7 +118,7 @@ def test_conditions_that_are_no_plain_values_are_refused_before_the_study(make):
 def test_a_metric_is_told_every_input_shape_the_classes_and_its_options(make):
     seen = []
     ready = make(objectives={"slow": "maximize"}, input={"shape": [1, 8, 8], "resolution": [8, 16], "classes": 3})
-    resolved(ready, check=lambda setting: seen.append(setting))
+    resolved(ready, check=seen.append)
     assert seen[0].input_shapes == ((1, 8, 8), (1, 16, 16))
     assert seen[0].classes == 3
     assert seen[0].options["answers"] == 1.0
