@@ -21,4 +21,4 @@ def command(plugin: options.PluginFiles = None, no_plugins: options.NoPlugins = 
     console = options.output()
     console.print(table)
     for broken in plugins.broken:
-        console.print(Text(f"did not load: {broken}"))
+        console.print(Text(f"did not load: {broken}"), soft_wrap=True)

@@ -123,6 +123,27 @@ def test_the_blocks_of_an_installed_package_are_listed_with_their_origin(install
     assert "nas-shufflenet 0.3.0: nas_shufflenet.shuffle" in line
 
 
+@pytest.mark.parametrize(("option", "disabled"), [(["--no-plugins"], ""), ([], "nas_shufflenet"), ([], "shuffle"), ([], "all")])
+def test_a_package_is_left_out_where_it_is_not_wanted(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: list[str], disabled: str
+) -> None:
+    monkeypatch.setenv("NAS_DISABLE_PLUGINS", disabled)
+    told = command("blocks", *option, cwd=tmp_path, site=installed)
+    assert told.returncode == 0, told.stderr
+    assert "nas_shufflenet" not in told.stdout
+    assert "mbconv" in told.stdout
+
+
+def test_a_package_that_does_not_import_is_listed_with_its_cause(installed: Path, tmp_path: Path) -> None:
+    shutil.copytree(installed, tmp_path / "site")
+    (tmp_path / "site/nas_shufflenet/shuffle.py").write_text("raise OSError('[red] no licence')\n")
+    told = command("blocks", cwd=tmp_path, site=tmp_path / "site")
+    assert told.returncode == 0, told.stderr
+    assert "mbconv" in told.stdout
+    cause = "nas-shufflenet 0.3.0: nas_shufflenet.shuffle: OSError: [red] no licence"
+    assert f"did not load: {cause}" in told.stdout
+
+
 def test_the_package_and_its_own_file_collide_and_the_message_names_both(installed: Path, tmp_path: Path) -> None:
     told = command("blocks", "--plugin", str(BLOCK), cwd=tmp_path, site=installed)
     assert told.returncode == 2
