@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,9 +25,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from nas.arch import MAX_REPEATS, MAX_SIZE, NAME, Head, Norm, Stem
+from nas.arch import MAX_REPEATS, MAX_SIZE, NAME, Head, Norm, Stem, kernel_size
 from nas.choices import Choice, format_choice, normalise
 from nas.errors import SpecError, nearest
+from nas.layers import activation
 from nas.outcomes import COST_COLUMNS, FIXED_COLUMNS
 
 SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
@@ -48,10 +49,13 @@ def _listed(value: object) -> tuple[Choice, ...]:
             choices.append(normalise(item))
         except SpecError as error:
             raise ValueError(str(error)) from None
-    texts = [format_choice(choice) for choice in choices]
-    for text in texts:
-        if texts.count(text) > 1:
-            raise ValueError(f"{text} is listed twice")
+    for index, choice in enumerate(choices):
+        for other in choices[:index]:
+            if format_choice(choice) == format_choice(other):
+                raise ValueError(f"{format_choice(choice)} is listed twice")
+            if choice == other:  # True == 1
+                both = f"{format_choice(other)} and {format_choice(choice)}"
+                raise ValueError(f"{both} are one choice to Optuna; keep one of them")
     return tuple(choices)
 
 
@@ -69,6 +73,35 @@ def _bounded(what: str, low: int, high: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def _each(check: Callable[[Choice], object]) -> BeforeValidator:
+    """Asks about every choice; the `SpecError` of a check is the message."""
+
+    def checked(value: object) -> tuple[Choice, ...]:
+        choices = _listed(value)
+        for choice in choices:
+            try:
+                check(choice)
+            except SpecError as error:
+                raise ValueError(str(error)) from None
+        return choices
+
+    return BeforeValidator(checked)
+
+
+def _rate(choice: Choice) -> None:
+    if isinstance(choice, bool) or not isinstance(choice, int | float) or not 0 <= choice <= 0.999:
+        raise SpecError(f"a rate is a number from 0 to 0.999, got {format_choice(choice)}")
+
+
+def _flag(choice: Choice) -> None:
+    if not isinstance(choice, bool):
+        raise SpecError(f"it is true or false, got {format_choice(choice)}")
+
+
+Activations = Annotated[tuple[Any, ...], _each(activation)]
+Rates = Annotated[tuple[Any, ...], _each(_rate)]
+Kernels = Annotated[tuple[Any, ...], _each(kernel_size)]
+Flags = Annotated[tuple[Any, ...], _each(_flag)]
 Strides = Annotated[tuple[int, ...], _bounded("strides", 1, 2)]
 Channels = Annotated[tuple[int, ...], _bounded("channels", 1, MAX_SIZE)]
 
@@ -95,18 +128,18 @@ class InputSection(_Section):
 class NormSection(_Section):
     """`[network] norm`."""
 
-    eps: StrictFloat | StrictInt = Norm.eps
-    momentum: StrictFloat | StrictInt = Norm.momentum
+    eps: StrictFloat = Norm.eps
+    momentum: StrictFloat = Norm.momentum
 
 
 class StemSection(_Section):
     """`[network] stem`; each key takes a value or a list."""
 
     channels: Channels = (Stem.channels,)
-    kernel: Choices = (Stem.kernel,)
+    kernel: Kernels = (Stem.kernel,)
     stride: Strides = (Stem.stride,)
-    pool: Choices = (Stem.pool,)
-    act: Choices | None = None
+    pool: Flags = (Stem.pool,)
+    act: Activations | None = None
 
 
 class HeadSection(_Section):
@@ -114,18 +147,18 @@ class HeadSection(_Section):
 
     channels: Annotated[tuple[int, ...], _bounded("channels", 0, MAX_SIZE)] = (Head.channels,)
     hidden: Annotated[tuple[int, ...], _bounded("hidden", 0, MAX_SIZE)] = (Head.hidden,)
-    dropout: Choices = (Head.dropout,)
-    act: Choices | None = None
+    dropout: Rates = (Head.dropout,)
+    act: Activations | None = None
 
 
 class NetworkSection(_Section):
     """`[network]`: what all blocks share. Every key has a default, the ones of EfficientNetV2."""
 
-    act: Choices = ("silu",)
+    act: Activations = ("silu",)
     norm: NormSection = NormSection()
     stem: StemSection = StemSection()
     head: HeadSection = HeadSection()
-    drop_path: Choices = (0.2,)
+    drop_path: Rates = (0.2,)
 
 
 class StageSection(_Section):
@@ -184,6 +217,16 @@ class ColumnSection(_Section):
         return dict(self.__pydantic_extra__ or {})
 
 
+def _bound_texts(value: object) -> tuple[str, ...]:
+    texts = value if isinstance(value, list | tuple) else [value]
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(  # noqa: TRY004  # pydantic collects ValueErrors
+                f'{text!r} is not a bound; write "<= x" or ">= x", in quotes, or a list of these'
+            )
+    return tuple(texts)
+
+
 class StudySpec(_Section):
     """A study file as a value."""
 
@@ -192,9 +235,7 @@ class StudySpec(_Section):
     network: NetworkSection = NetworkSection()
     stages: Annotated[tuple[StageSection, ...], Field(min_length=1)]
     objectives: Annotated[dict[str, Literal["minimize", "maximize"]], Field(min_length=1)]
-    constraints: dict[
-        str, Annotated[tuple[str, ...], BeforeValidator(lambda v: (v,) if isinstance(v, str) else v)]
-    ] = {}
+    constraints: dict[str, Annotated[tuple[str, ...], BeforeValidator(_bound_texts)]] = {}
     columns: dict[str, ColumnSection] = {}
     plugins: tuple[StrictStr, ...] = ()
     source: str = Field(default="study", exclude=True)
@@ -215,9 +256,9 @@ class StudySpec(_Section):
 
 
 def _own_key(key: str, value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _own_key(f"{key}.{name}", item) for name, item in value.items()}
     try:
-        if isinstance(value, Mapping):
-            return {name: _listed(item) for name, item in value.items()}
         return _listed(value)
     except ValueError as error:
         raise SpecError(f"{key}: {error}") from None
@@ -313,6 +354,12 @@ def _told(detail: ErrorDetails, prefix: str = "") -> str:
             return f"{place}: missing; the study needs it"
         case "value_error":
             return f"{place}: {detail['ctx']['error']}"
+        case "model_type" | "dict_type":
+            return f"{place}: must be a table, got {_shortened(value)}"
+        case "tuple_type":
+            return f"{place}: must be a list, got {_shortened(value)}"
+        case "too_short":
+            return f"{place}: empty; the study needs at least one"
         case "string_pattern_mismatch":
             return f"{place}: {value!r} must begin with a letter or digit and hold only letters, digits and _ . -"
         case _:

@@ -66,10 +66,7 @@ def _refusal(space: SearchSpace, position: int, spec: BlockSpec, choices: Choice
     """None as soon as one combination is accepted and builds, else why the first one is refused."""
     network = space.spec.network
     norm = batch_norm(Norm(network.norm.eps, network.norm.momentum))
-    try:
-        act = activation(network.act[0])
-    except SpecError as error:
-        raise space.spec.error("network.act", error) from None
+    act = activation(network.act[0])
     first: str | None = None
     height, width = space.input_shapes[-1][1:]
     for before, *rest in _combinations([tuple(sorted(space.channels_before(position))), *choices.values()]):

@@ -108,16 +108,6 @@ def test_a_check_that_raises_is_a_refusal(spec):
     assert told == "tiny.toml: stages[0].block: block 'touchy' cannot be here: its check raises KeyError: 'size'"
 
 
-def test_an_unknown_activation_of_the_network_is_named(spec):
-    assert refused(spec(network={"act": "slu"})).startswith(
-        "tiny.toml: network.act: unknown activation 'slu' (did you mean 'silu'?)")
-
-
-@pytest.mark.parametrize("part", ["stem", "head"])
-def test_an_unknown_activation_of_stem_or_head_is_told(spec, part):
-    assert "unknown activation 'slu' (did you mean 'silu'?)" in refused(spec(network={part: {"act": "slu"}}))
-
-
 def test_an_input_too_small_for_the_strides_is_told_with_both(spec):
     stages = [{"block": "conv", "channels": 8, "stride": 2}] * 4
     assert refused(spec(stages=stages)) == (

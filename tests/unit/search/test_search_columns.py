@@ -92,13 +92,13 @@ def test_a_name_near_one_of_the_files_own_columns_is_told(make):
 def test_a_setting_that_the_metric_refuses_is_told_in_its_words(make):
     ready = make(objectives={"slow": "maximize"})
     with pytest.raises(SpecError, match=r"^tiny\.toml: objectives\.slow: no such folder$"):
-        resolved(ready, check=lambda setting: "no such folder")
+        resolved(ready, check=lambda _: "no such folder")
 
 
 def test_a_table_is_the_place_where_there_is_one(make):
     ready = make(objectives={"slow": "maximize"}, columns={"slow": {}})
     with pytest.raises(SpecError, match=r"^tiny\.toml: columns\.slow: no such folder$"):
-        resolved(ready, check=lambda setting: "no such folder")
+        resolved(ready, check=lambda _: "no such folder")
 
 
 @pytest.mark.parametrize("hook", ["check", "conditions"])
@@ -112,7 +112,7 @@ def test_what_a_metrics_hook_raises_is_told_with_the_metrics_name(make, hook):
 
 def test_conditions_that_are_no_plain_values_are_refused_before_the_study(make):
     with pytest.raises(SpecError, match=r"metric 'slow' refuses this setting: TypeError: .*not JSON serializable"):
-        resolved(make(objectives={"slow": "maximize"}), conditions=lambda setting: {"device": object()})
+        resolved(make(objectives={"slow": "maximize"}), conditions=lambda _: {"device": object()})
 
 
 def test_a_metric_is_told_every_input_shape_the_classes_and_its_options(make):
