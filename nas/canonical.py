@@ -45,7 +45,7 @@ def _canonical_stage(stage: Stage, spec: BlockSpec, ios: tuple[BlockIO, BlockIO]
         for name, value in given.items()
     }
     params = Params(agreed)
-    idle = [bool(spec.noop(io, params)) for io in ios]
+    idle = [_idle(spec, io, params) for io in ios]
     if all(idle):
         return None
     repeats = 1 if len(idle) == 2 and idle[1] else stage.repeats
@@ -53,10 +53,20 @@ def _canonical_stage(stage: Stage, spec: BlockSpec, ios: tuple[BlockIO, BlockIO]
 
 
 def _effective(spec: BlockSpec, io: BlockIO, params: Params) -> Mapping[str, Choice]:
-    effective = spec.canonical(io, params)
+    try:
+        effective = spec.canonical(io, params)
+    except Exception as error:  # a stranger's canonical may raise anything
+        raise SpecError(f"its canonical raises {type(error).__name__}: {error}") from error
     if not isinstance(effective, Mapping):
         raise SpecError(f"its canonical must return a mapping, got {type(effective).__name__}")
     return effective
+
+
+def _idle(spec: BlockSpec, io: BlockIO, params: Params) -> bool:
+    try:
+        return bool(spec.noop(io, params))
+    except Exception as error:  # a stranger's noop may raise anything
+        raise SpecError(f"its noop raises {type(error).__name__}: {error}") from error
 
 
 def _same(one: Choice, other: Choice) -> bool:
