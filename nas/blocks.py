@@ -149,11 +149,15 @@ def _broken_parameter(name: object, choices: object) -> str | None:
         return f"parameter {name!r} is a key of every stage; choose another name"
     if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
         return f"parameter {name!r} needs a tuple of at least one choice, got {choices!r}"
+    known: list[Choice] = []
     for choice in choices:
         try:
-            normalise(choice)
+            value = normalise(choice)
         except SpecError as error:
             return f"parameter {name!r}: {error}"
+        if value in known:  # True == 1 as well: Optuna cannot tell them apart
+            return f"parameter {name!r}: {choice!r} is listed twice"
+        known.append(value)
     return None
 
 

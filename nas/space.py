@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Protocol
@@ -97,7 +97,7 @@ class SearchSpace:
                 if key in stage.tables.get(spec.name, {}):
                     self._all[f"{prefix}.{spec.name}.{key}"] = stage.tables[spec.name][key]
                 elif key not in stage.named:
-                    self._all[f"{prefix}.{spec.name}.{key}"] = tuple(choices)
+                    self._all[f"{prefix}.{spec.name}.{key}"] = tuple(map(normalise, choices))
         self._check_leaving_out(position, stage)
 
     def _check_leaving_out(self, position: int, stage: StageSection) -> None:
@@ -188,9 +188,7 @@ class SearchSpace:
         before = chosen["stem.channels"]
         for position in range(len(self.spec.stages)):
             prefix = f"stage{position}"
-            block, repeats, channels, stride = (
-                chosen[f"{prefix}.{k}"] for k in ("block", "repeats", "channels", "stride")
-            )
+            repeats, channels, stride = (chosen[f"{prefix}.{key}"] for key in ("repeats", "channels", "stride"))
             if repeats == 0:
                 if stride != 1 or channels != before:
                     raise SpecError(
@@ -198,13 +196,18 @@ class SearchSpace:
                         f"to {channels} at stride {stride}"
                     )
                 continue
-            spec = self.blocks[str(block)]
-            params = {}
-            for key in spec.params:
-                own = f"{prefix}.{spec.name}.{key}"
-                params[key] = chosen[own if own in chosen else f"{prefix}.{key}"]
-            yield Stage(spec.name, spec.version, repeats, channels, stride, Params(params))  # type: ignore[arg-type]
+            yield self._decode_stage(chosen, position)
             before = channels
+
+    def _decode_stage(self, chosen: Values, position: int) -> Stage:
+        prefix = f"stage{position}"
+        spec = self.blocks[str(chosen[f"{prefix}.block"])]
+        repeats, channels, stride = (chosen[f"{prefix}.{key}"] for key in ("repeats", "channels", "stride"))
+        params = {}
+        for key in spec.params:
+            own = f"{prefix}.{spec.name}.{key}"
+            params[key] = chosen[own if own in chosen else f"{prefix}.{key}"]
+        return Stage(spec.name, spec.version, repeats, channels, stride, Params(params))  # type: ignore[arg-type]
 
     def everything(self) -> Iterator[Values]:
         """Every choice of all dimensions, in order; `size` of them."""
@@ -224,7 +227,8 @@ class SearchSpace:
         changed = dict(values)
         for index, dimension in enumerate(self.dimensions):
             if index == sure or rng.random() < 1 / len(self.dimensions):
-                others = [choice for choice in dimension.choices if choice is not values[dimension.name]]
+                now = format_choice(values[dimension.name])
+                others = [choice for choice in dimension.choices if format_choice(choice) != now]
                 changed[dimension.name] = rng.choice(others)
         return changed
 
@@ -243,7 +247,7 @@ class SearchSpace:
         for name, choices in self._all.items():
             if name in wanted:
                 chosen[name] = self._pick(name, choices, wanted[name])
-        stages = self._encode_stages(arch.stages, 0, arch.stem.channels)
+        stages = self._encode_stages(arch, 0, 0, arch.stem.channels)
         values = {d.name: {**chosen, **stages}.get(d.name, d.choices[0]) for d in self.dimensions}
         found = self.decode(values)
         if found != arch:
@@ -259,40 +263,67 @@ class SearchSpace:
             f"the study has {', '.join(map(format_choice, choices))}"
         )
 
-    def _encode_stages(self, stages: tuple[Stage, ...], position: int, before: int) -> dict[str, Choice]:
-        """Matches `stages` with the study's from `position` on; a stage of the study may be left out or idle."""
+    def _encode_stages(self, arch: Architecture, done: int, position: int, before: int) -> dict[str, Choice]:
+        """Matches the stages of `arch` behind the first `done` with the study's from `position` on; a stage of the
+        study may be left out or idle.
+        """
+        left = arch.stages[done:]
         if position == len(self.spec.stages):
-            if stages:
-                raise SpecError(f"not in this space: it has {len(stages)} stages more than the study")
+            if left:
+                raise SpecError(f"not in this space: it has {len(left)} stages more than the study")
             return {}
         complaint = SpecError(f"not in this space: the study's stages[{position}] has no counterpart in it")
-        if stages:
+        if left:
             try:
-                own = self._encode_stage(stages[0], position)
-                return own | self._encode_stages(stages[1:], position + 1, stages[0].channels)
+                own = self._encode_stage(replace(arch, stages=left[:1]), position, before)
+                return own | self._encode_stages(arch, done + 1, position + 1, left[0].channels)
             except SpecError as error:
                 complaint = error
         for idle in self._idle(position, before):
             try:
-                return idle | self._encode_stages(stages, position + 1, before)
+                return idle | self._encode_stages(arch, done, position + 1, before)
             except SpecError:
                 continue
         raise complaint
 
-    def _encode_stage(self, stage: Stage, position: int) -> dict[str, Choice]:
-        prefix = f"stage{position}"
-        chosen = {
-            key: self._pick(f"{prefix}.{key}", self._all[f"{prefix}.{key}"], getattr(stage, key))
-            for key in ("block", "repeats", "channels", "stride")
+    def _encode_stage(self, arch: Architecture, position: int, before: int) -> dict[str, Choice]:
+        """The choices of the study's stage that give the only stage of `arch`, which takes in `before` channels.
+
+        What has no effect stands at a value of the block's own, which need not be among the choices: the first choice
+        that comes out as this stage will do.
+        """
+        prefix, (stage,) = f"stage{position}", arch.stages
+        wanted: dict[str, Choice] = {
+            f"{prefix}.{key}": getattr(stage, key) for key in ("block", "channels", "stride", "repeats")
         }
-        found = {f"{prefix}.{key}": choice for key, choice in chosen.items()}
         for key, value in stage.params.items():
-            name = f"{prefix}.{stage.block}.{key}"
-            name = name if name in self._all else f"{prefix}.{key}"
-            # A parameter without effect stands at its default, which need not be among the choices: any will do.
-            idle = value == self.blocks[stage.block].defaults[key] and value not in self._all[name]
-            found[name] = self._all[name][0] if idle else self._pick(name, self._all[name], value)
+            own = f"{prefix}.{stage.block}.{key}"
+            wanted[own if own in self._all else f"{prefix}.{key}"] = value
+        found: dict[str, Choice] = {}
+        missing: dict[str, SpecError] = {}
+        for name, value in wanted.items():
+            try:
+                found[name] = self._pick(name, self._all.get(name, ()), value)
+            except SpecError as error:
+                if name in (f"{prefix}.block", f"{prefix}.channels", f"{prefix}.stride"):
+                    raise
+                missing[name] = error
+        for guess in product(*(self._all[name] for name in missing)) if missing else ():
+            guessed = found | dict(zip(missing, guess, strict=True))
+            if self._gives(guessed, arch, position, before):
+                return guessed
+        if missing:
+            raise next(iter(missing.values()))
         return found
+
+    def _gives(self, chosen: Values, arch: Architecture, position: int, before: int) -> bool:
+        every = {name: choices[0] for name, choices in self._all.items()} | dict(chosen)
+        stem = replace(arch.stem, channels=before)
+        try:
+            stages = (self._decode_stage(every, position),)
+            return canonicalise(replace(arch, stem=stem, stages=stages), self.blocks).stages == arch.stages
+        except (SpecError, BlockError):
+            return False
 
     def _idle(self, position: int, before: int) -> Iterator[dict[str, Choice]]:
         """The choices that may make the stage at `position` nothing at all."""
