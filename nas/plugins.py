@@ -90,7 +90,13 @@ def _load(sources: tuple[tuple[str, bytes], ...], entry_points: bool, disabled: 
         if not isinstance(module, ModuleType):
             raise PluginError(f"{place}: the entry point '{point.name}' must name a module that has hooks, not "
                               f"a {type(module).__name__}")
-        _register(module, Origin(place, _digest_of_package(module)), registries)
+        try:
+            _register(module, Origin(place, _digest_of_package(module)), registries)
+        except PluginError as error:
+            if _built_in(point) or "NAS_DISABLE_PLUGINS" in str(error):
+                raise
+            raise PluginError(f"{error}\nUninstall its package, or leave it out with NAS_DISABLE_PLUGINS={point.name}."
+                              ) from None
     for path, source in sources:
         module, digest = _load_file(Path(path), source)
         _register(module, Origin(path, digest), registries)

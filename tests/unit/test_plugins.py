@@ -349,13 +349,14 @@ def test_without_broken_plugins_there_is_no_hint() -> None:
         (GHOST.replace('"ghost"', '"conv"'), "two plugins have a block named 'conv'"),
     ],
 )
-def test_an_installed_plugin_that_breaks_the_contract_is_an_error_that_names_it(
+def test_an_installed_plugin_that_breaks_the_contract_is_an_error_that_names_it_and_the_way_out(
     install: Callable[..., Path], source: str, said: str
 ) -> None:
     install({"acme.py": source}, {"ghost": "acme"})
     told = refused()
     assert "Acme_Blocks 1.2: acme" in told
     assert said in told
+    assert "NAS_DISABLE_PLUGINS" in told
 
 
 def test_an_entry_point_that_names_no_module_is_an_error(install: Callable[..., Path]) -> None:
