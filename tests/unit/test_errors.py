@@ -13,12 +13,16 @@ from nas.errors import nearest
 
 def test_every_error_is_a_nas_error_and_documented() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     assert all(issubclass(kind, nas.NasError) and kind.__doc__ for kind in kinds)
 
 
 @pytest.mark.parametrize(
-    "name", ["NasError", "SpecError", "PluginError", "BlockError", "StudyDriftError", "MeasureError", "StoreError"]
+    "name",
+    [
+        *("NasError", "SpecError", "PluginError", "BlockError", "StudyDriftError", "MeasureError", "StoreError"),
+        "NothingFeasibleError",
+    ],
 )
 def test_every_error_is_public(name: str) -> None:
     assert getattr(nas, name) is getattr(errors, name)
@@ -51,3 +55,9 @@ def test_the_nearest_name_is_told_where_there_is_one(word: str, told: str) -> No
 
 def test_nothing_is_near_to_nothing() -> None:
     assert nearest("conv", []) == ""
+
+
+def test_a_mistake_of_the_caller_s_exits_with_2_and_a_run_that_failed_with_1() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, nas.NasError)]
+    assert {kind.__name__ for kind in kinds if kind.exit_code == 1} == {"NothingFeasibleError"}
+    assert {kind.exit_code for kind in kinds} == {1, 2}

@@ -90,7 +90,7 @@ def test_what_is_no_network_is_rejected_in_the_words_of_the_block(history):
 @pytest.mark.parametrize("answers, outcome, reason", [
     ("raises", "metric_error", "wide raises ValueError: no figure"),
     ("nan", "nan", "wide is nan"),
-    ("network", "metric_error", "wide raises NasError: a free metric has no network: wide must follow from context.arch alone"),
+    ("network", "metric_error", "wide raises NasError: a free metric has no network: wide must follow from context.arch and context.cost alone"),
 ])
 def test_a_free_metric_without_a_figure_rejects_the_network(history, answers, outcome, reason):
     found = history(objectives={"wide": "maximize"}, columns={"wide": {"answers": answers}}).proposer.look(FIRST)
