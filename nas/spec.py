@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,10 +25,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from nas.arch import MAX_REPEATS, MAX_SIZE, NAME, Head, Norm, Stem, kernel_size
-from nas.choices import Choice, format_choice, normalise
+from nas.arch import MAX_REPEATS, MAX_SIZE, NAME, Head, Norm, Stem
+from nas.choices import Choice
 from nas.errors import SpecError, nearest
-from nas.layers import activation
+from nas.keys import Activations, Channels, Choices, Flags, Kernels, Rates, Strides, bounded, listed
 from nas.outcomes import COST_COLUMNS, FIXED_COLUMNS
 
 SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
@@ -36,74 +36,6 @@ SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
-
-
-def _listed(value: object) -> tuple[Choice, ...]:
-    """A bare value is fixed, a list is searched: both as a tuple of distinct choices."""
-    values = value if isinstance(value, list | tuple) else [value]
-    if not values:
-        raise ValueError("an empty list leaves nothing to choose; give at least one value, or leave the key out")
-    choices = []
-    for item in values:
-        try:
-            choices.append(normalise(item))
-        except SpecError as error:
-            raise ValueError(str(error)) from None
-    for index, choice in enumerate(choices):
-        for other in choices[:index]:
-            if format_choice(choice) == format_choice(other):
-                raise ValueError(f"{format_choice(choice)} is listed twice")
-            if choice == other:  # True == 1
-                both = f"{format_choice(other)} and {format_choice(choice)}"
-                raise ValueError(f"{both} are one choice to Optuna; keep one of them")
-    return tuple(choices)
-
-
-Choices = Annotated[tuple[Any, ...], BeforeValidator(_listed)]
-
-
-def _bounded(what: str, low: int, high: int) -> BeforeValidator:
-    def check(value: object) -> tuple[Choice, ...]:
-        choices = _listed(value)
-        for choice in choices:
-            if isinstance(choice, bool) or not isinstance(choice, int) or not low <= choice <= high:
-                raise ValueError(f"{what} must be whole numbers from {low} to {high}, got {format_choice(choice)}")
-        return choices
-
-    return BeforeValidator(check)
-
-
-def _each(check: Callable[[Choice], object]) -> BeforeValidator:
-    """Asks about every choice; the `SpecError` of a check is the message."""
-
-    def checked(value: object) -> tuple[Choice, ...]:
-        choices = _listed(value)
-        for choice in choices:
-            try:
-                check(choice)
-            except SpecError as error:
-                raise ValueError(str(error)) from None
-        return choices
-
-    return BeforeValidator(checked)
-
-
-def _rate(choice: Choice) -> None:
-    if isinstance(choice, bool) or not isinstance(choice, int | float) or not 0 <= choice <= 0.999:
-        raise SpecError(f"a rate is a number from 0 to 0.999, got {format_choice(choice)}")
-
-
-def _flag(choice: Choice) -> None:
-    if not isinstance(choice, bool):
-        raise SpecError(f"it is true or false, got {format_choice(choice)}")
-
-
-Activations = Annotated[tuple[Any, ...], _each(activation)]
-Rates = Annotated[tuple[Any, ...], _each(_rate)]
-Kernels = Annotated[tuple[Any, ...], _each(kernel_size)]
-Flags = Annotated[tuple[Any, ...], _each(_flag)]
-Strides = Annotated[tuple[int, ...], _bounded("strides", 1, 2)]
-Channels = Annotated[tuple[int, ...], _bounded("channels", 1, MAX_SIZE)]
 
 
 class StudySection(_Section):
@@ -121,7 +53,7 @@ class InputSection(_Section):
     shape: Annotated[
         tuple[StrictInt, StrictInt, StrictInt], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
     ]
-    resolution: Annotated[tuple[int, ...], _bounded("resolutions", 1, 8192)] | None = None
+    resolution: Annotated[tuple[int, ...], bounded("resolutions", 1, 8192)] | None = None
     classes: Annotated[StrictInt, Field(ge=1, le=MAX_SIZE)] = 1000
 
 
@@ -145,8 +77,8 @@ class StemSection(_Section):
 class HeadSection(_Section):
     """`[network] head`; each key takes a value or a list."""
 
-    channels: Annotated[tuple[int, ...], _bounded("channels", 0, MAX_SIZE)] = (Head.channels,)
-    hidden: Annotated[tuple[int, ...], _bounded("hidden", 0, MAX_SIZE)] = (Head.hidden,)
+    channels: Annotated[tuple[int, ...], bounded("channels", 0, MAX_SIZE)] = (Head.channels,)
+    hidden: Annotated[tuple[int, ...], bounded("hidden", 0, MAX_SIZE)] = (Head.hidden,)
     dropout: Rates = (Head.dropout,)
     act: Activations | None = None
 
@@ -167,7 +99,7 @@ class StageSection(_Section):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     block: Choices
-    repeats: Annotated[tuple[int, ...], _bounded("repeats", 0, MAX_REPEATS)] = (1,)
+    repeats: Annotated[tuple[int, ...], bounded("repeats", 0, MAX_REPEATS)] = (1,)
     channels: Channels
     stride: Strides = (1,)
 
@@ -259,7 +191,7 @@ def _own_key(key: str, value: object) -> object:
     if isinstance(value, Mapping):
         return {name: _own_key(f"{key}.{name}", item) for name, item in value.items()}
     try:
-        return _listed(value)
+        return listed(value)
     except ValueError as error:
         raise SpecError(f"{key}: {error}") from None
 
