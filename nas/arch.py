@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self, TypeVar
 
-from nas.choices import Choice, Params, format_choice, normalise, parse_choice
+from nas.choices import Choice, Params, format_choice, normalise, parse_choice, shown
 from nas.errors import SpecError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -31,12 +31,12 @@ STAGE_KEYS = ("repeats", "channels", "stride")
 
 def _whole(value: object, what: str, low: int = 1, high: int = MAX_SIZE) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SpecError(f"{what} must be a whole number from {low} to {high}, got {value!r}")
+        raise SpecError(f"{what} must be a whole number from {low} to {high}, got {shown(value)}")
 
 
 def _number(value: object, what: str, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise SpecError(f"{what} must be a number from {low:g} to {high:g}, got {value!r}")
+        raise SpecError(f"{what} must be a number from {low:g} to {high:g}, got {shown(value)}")
 
 
 def kernel_size(kernel: Choice) -> tuple[int, int]:
@@ -51,9 +51,9 @@ def kernel_size(kernel: Choice) -> tuple[int, int]:
         height, width = kernel.split("x")
         size = (int(height), int(width))
     else:
-        raise SpecError(f'kernel must be an odd int or "HxW" with both odd, got {kernel!r}')
+        raise SpecError(f'kernel must be an odd int or "HxW" with both odd, got {shown(kernel)}')
     if any(side < 1 or side % 2 == 0 for side in size):
-        raise SpecError(f'kernel must be an odd int or "HxW" with both odd, got {kernel!r}')
+        raise SpecError(f'kernel must be an odd int or "HxW" with both odd, got {shown(kernel)}')
     return size
 
 
@@ -86,9 +86,9 @@ class Stem:
         except SpecError as error:
             raise SpecError(f"stem.{error}") from None
         if self.stride not in (1, 2) or isinstance(self.stride, bool):
-            raise SpecError(f"stem.stride must be 1 or 2, got {self.stride!r}")
+            raise SpecError(f"stem.stride must be 1 or 2, got {shown(self.stride)}")
         if not isinstance(self.pool, bool):
-            raise SpecError(f"stem.pool must be true or false, got {self.pool!r}")
+            raise SpecError(f"stem.pool must be true or false, got {shown(self.pool)}")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Stage:
         _whole(self.repeats, f"{self.block}: repeats", high=MAX_REPEATS)
         _whole(self.channels, f"{self.block}: channels")
         if self.stride not in (1, 2) or isinstance(self.stride, bool):
-            raise SpecError(f"{self.block}: stride must be 1 or 2, got {self.stride!r}")
+            raise SpecError(f"{self.block}: stride must be 1 or 2, got {shown(self.stride)}")
         for name in self.params:
             if not NAME.fullmatch(name):
                 raise SpecError(f"{self.block}: {name!r} is not a parameter's name")

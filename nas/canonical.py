@@ -27,7 +27,7 @@ def canonicalise(arch: Architecture, blocks: BlockRegistry) -> Architecture:
         spec = blocks[stage.block]
         try:
             kept = _canonical_stage(stage, spec, ios)
-        except SpecError as error:
+        except (SpecError, BlockError) as error:
             raise BlockError(f"{where(position, stage)}: {error}") from None
         if kept:
             stages.append(kept)

@@ -39,7 +39,7 @@ def normalise(value: object) -> Choice:
         if not math.isfinite(value):
             raise SpecError(f"{value} is not a finite number")
         return int(value) if value.is_integer() and abs(value) <= MAX_WHOLE else float(value)
-    raise SpecError(f"a choice is None, bool, int, float or str, not {type(value).__name__}: {value!r}")
+    raise SpecError(f"a choice is None, bool, int, float or str, not {type(value).__name__}: {shown(value)}")
 
 
 def format_choice(value: Choice) -> str:
@@ -49,6 +49,17 @@ def format_choice(value: Choice) -> str:
     if isinstance(value, int | float):
         return repr(value)
     return value if _BARE_WORD.fullmatch(value) and value not in _KEYWORDS else json.dumps(value)
+
+
+def shown(value: object) -> str:
+    """Any value as a message shows it: one line, short, and nothing in it that acts on a terminal."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a number of {value.bit_length()} bits"
+    try:
+        text = repr(value)
+    except ValueError:  # a list that holds an integer of more digits than Python prints
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def parse_choice(text: str) -> Choice:

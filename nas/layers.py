@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nas.choices import shown
 from nas.errors import SpecError, nearest
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def activation(name: object) -> Activation:
     """
     if not isinstance(name, str) or name not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise SpecError(f"unknown activation {name!r}{nearest(str(name), ACTIVATIONS)}; there are {known}")
+        raise SpecError(f"unknown activation {shown(name)}{nearest(str(name), ACTIVATIONS)}; there are {known}")
     return Activation(name)
 
 

@@ -81,11 +81,7 @@ def build_network(
         BlockError: a block is unknown, refuses its place, does not build, or gives another shape than it should.
     """
     arch = canonicalise(arch, blocks)
-    parts = _parts(arch, blocks)
-    _refuse_giants(parts)
-    for part in parts:
-        if part.placed:
-            _check_shape(part.placed, part.module)
+    _try(arch, blocks)
     device = torch.device(device)
     if device.type == "meta":
         with device:
@@ -93,6 +89,23 @@ def build_network(
     with _generator(seed), torch.device("cpu"):
         network = _assemble(arch, blocks, initialise=True)
     return network.to(device)
+
+
+def try_network(arch: Architecture, blocks: BlockRegistry) -> None:
+    """Builds each distinct block on the meta device, counts, and asks what it gives for its input. Allocates nothing.
+
+    Raises:
+        SpecError, BlockError: as `build_network` does.
+    """
+    _try(canonicalise(arch, blocks), blocks)
+
+
+def _try(arch: Architecture, blocks: BlockRegistry) -> None:
+    parts = _parts(arch, blocks)
+    _refuse_giants(parts)
+    for part in parts:
+        if part.placed:
+            _check_shape(part.placed, part.module)
 
 
 def parameters_of(arch: Architecture, blocks: BlockRegistry) -> int:
@@ -105,14 +118,17 @@ def parameters_of(arch: Architecture, blocks: BlockRegistry) -> int:
     return sum(part.total for part in _parts(canonicalise(arch, blocks), blocks))
 
 
-def try_block(placed: Placed) -> None:
-    """Builds one block on the meta device and asks what it gives for its input. Allocates nothing.
+def try_block(placed: Placed) -> int:
+    """How many parameters one block has that is built on the meta device, after it was asked what it gives for its
+    input. Allocates nothing.
 
     Raises:
         BlockError: it does not build or run there, or gives another shape than it should.
         SpecError: its sizes are past what can be counted.
     """
-    _check_shape(placed, _build_on_meta(placed))
+    module = _build_on_meta(placed)
+    _check_shape(placed, module)
+    return sum(weight.numel() for weight in module.parameters())
 
 
 @dataclass(frozen=True)

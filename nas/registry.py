@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
+from nas.choices import shown
 from nas.errors import NasError, PluginError, nearest
 
 
@@ -72,7 +73,7 @@ class Registry(Mapping[str, SpecT], Generic[SpecT]):
         try:
             return self._specs[name]
         except KeyError:
-            raise self.error(f"unknown {self.kind} '{name}'{nearest(name, self._specs)}") from None
+            raise self.error(f"unknown {self.kind} {shown(name)}{nearest(name, self._specs)}") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._specs

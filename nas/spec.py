@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from nas.arch import MAX_REPEATS, MAX_SIZE, NAME, Head, Norm, Stem
-from nas.choices import Choice
+from nas.choices import Choice, shown
 from nas.errors import SpecError, nearest
 from nas.keys import Activations, Channels, Choices, Flags, Kernels, Rates, Strides, bounded, listed
 from nas.outcomes import COST_COLUMNS, FIXED_COLUMNS
@@ -206,7 +206,8 @@ def _bound(column: str, text: str) -> Bound:
     except ValueError:
         value = math.nan
     if not match or not math.isfinite(value) or value < 0:
-        raise SpecError(f'constraints.{column}: {text!r} is not a bound; write "<= x" or ">= x" with a finite x from 0')
+        raise SpecError(f'constraints.{column}: {shown(text)} is not a bound; '
+                        'write "<= x" or ">= x" with a finite x from 0')
     return Bound(column=column, operator=match[1], bound=value)  # type: ignore[arg-type]  # the pattern knows them
 
 
@@ -219,20 +220,24 @@ def load_spec(study: str | Path | StudySpec) -> StudySpec:
     if isinstance(study, StudySpec):
         return study
     path = Path(study)
-    if path.is_dir():
-        raise SpecError(f"{path}: a study is a TOML file, this is a directory")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
+    except IsADirectoryError:
+        raise SpecError(f"{path}: a study is a TOML file, this is a directory") from None
     except FileNotFoundError:
         raise SpecError(f"{path}: there is no such study file") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot read this study file: {error.strerror}") from None
     except UnicodeDecodeError:
         raise SpecError(f"{path}: a study is a TOML file in UTF-8, this is neither") from None
+    except ValueError:
+        raise SpecError(f"{str(path)!r}: a path cannot hold a NUL character") from None
     try:
         data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise SpecError(f"{path}: not valid TOML: lists or tables are nested too deep") from None
+    except ValueError as error:  # of which a TOMLDecodeError is one, and an integer too long for Python another
+        raise SpecError(f"{path}: not valid TOML: {str(error).partition('; use sys.')[0]}") from None
     return parse_spec(data, str(path))
 
 
@@ -287,20 +292,15 @@ def _told(detail: ErrorDetails, prefix: str = "") -> str:
         case "value_error":
             return f"{place}: {detail['ctx']['error']}"
         case "model_type" | "dict_type":
-            return f"{place}: must be a table, got {_shortened(value)}"
+            return f"{place}: must be a table, got {shown(value)}"
         case "tuple_type":
-            return f"{place}: must be a list, got {_shortened(value)}"
+            return f"{place}: must be a list, got {shown(value)}"
         case "too_short":
             return f"{place}: empty; the study needs at least one"
         case "string_pattern_mismatch":
-            return f"{place}: {value!r} must begin with a letter or digit and hold only letters, digits and _ . -"
+            return f"{place}: {shown(value)} must be at most 100 letters, digits and _ . -, a letter or digit first"
         case _:
-            return f"{place}: {detail['msg']}, got {_shortened(value)}"
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+            return f"{place}: {detail['msg']}, got {shown(value)}"
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
@@ -316,18 +316,16 @@ def _check_meaning(spec: StudySpec) -> None:
     if spec.study.sampler not in SAMPLERS:
         raise spec.error(
             "study.sampler",
-            f"unknown sampler {spec.study.sampler!r}{nearest(spec.study.sampler, SAMPLERS)};"
+            f"unknown sampler {shown(spec.study.sampler)}{nearest(spec.study.sampler, SAMPLERS)};"
             f" there are {', '.join(SAMPLERS)}",
         )
     for size in spec.input.shape:
         if not 1 <= size <= 8192:
-            raise spec.error("input.shape", f"[channels, height, width] from 1 to 8192, got {list(spec.input.shape)}")
+            given = shown(list(spec.input.shape))
+            raise spec.error("input.shape", f"[channels, height, width] from 1 to 8192, got {given}")
     if spec.input.resolution and spec.input.shape[1] != spec.input.shape[2]:
         raise spec.error("input.resolution", f"searches square inputs, but input.shape is {list(spec.input.shape)}")
-    try:
-        Norm(spec.network.norm.eps, spec.network.norm.momentum)
-    except SpecError as error:
-        raise SpecError(f"{spec.source}: network.{error}") from None
+    _check_network(spec)
     for name in spec.columns:
         if name in FIXED_COLUMNS:
             raise spec.error(f"columns.{name}", f"'{name}' is a fixed column of every report; choose another name")
@@ -349,6 +347,14 @@ def _check_meaning(spec: StudySpec) -> None:
         raise SpecError(f"{spec.source}: {error}") from None
     for name in spec.constraints:
         _check_consistent(spec, name, [bound for bound in bounds if bound.column == name])
+
+
+def _check_network(spec: StudySpec) -> None:
+    """What the keys of `[network]` do not check by themselves."""
+    try:
+        Norm(spec.network.norm.eps, spec.network.norm.momentum)
+    except SpecError as error:
+        raise SpecError(f"{spec.source}: network.{error}") from None
 
 
 def _check_consistent(spec: StudySpec, name: str, bounds: list[Bound]) -> None:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nas.choices import shown
 from nas.errors import MeasureError, SpecError, nearest
 from nas.latency import processor
 from nas.latency.faults import outcome_of
@@ -62,9 +63,9 @@ def resolve_device(device: str) -> Device:
                             "give one that is there, or cpu, or auto")
         return _cuda(index)
     if isinstance(device, str) and device.startswith("ssh:"):
-        raise SpecError(f"device = {device!r}: this version measures on the machine that it runs on; "
+        raise SpecError(f"device = {shown(device)}: this version measures on the machine that it runs on; "
                         "give auto, cpu, cuda or cuda:N")
-    raise SpecError(f"device = {device!r}: unknown{nearest(str(device), ('auto', 'cpu', 'cuda'))}; "
+    raise SpecError(f"device = {shown(device)}: unknown{nearest(str(device), ('auto', 'cpu', 'cuda'))}; "
                     "give auto, cpu, cuda or cuda:N")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from nas.choices import shown
 from nas.errors import SpecError, nearest
 from nas.latency import processor
 from nas.latency.device import DTYPES, Device, lacks_dtype, resolve_device
@@ -66,12 +67,12 @@ class LatencyOptions:
         if self.threads != "auto":
             _whole("threads", self.threads, 2**16, ', or "auto"')
         if not isinstance(self.fuse, bool):
-            raise SpecError(f"fuse = {self.fuse!r}: give true or false")
+            raise SpecError(f"fuse = {shown(self.fuse)}: give true or false")
         _number("target", self.target, 1.0)
         _number("max_seconds", self.max_seconds, MAX_SECONDS)
         for name in ("device", "runtime"):
             if not isinstance(getattr(self, name), str):
-                raise SpecError(f"{name} = {getattr(self, name)!r}: give a name")
+                raise SpecError(f"{name} = {shown(getattr(self, name))}: give a name")
 
     @classmethod
     def of(cls, options: Mapping[str, object]) -> Self:
@@ -137,20 +138,20 @@ def find_runtime(name: str, runtimes: RuntimeRegistry) -> RuntimeSpec:
     """
     if name not in runtimes:
         there = ", ".join(runtimes) or "none, since no plugin that brings one is loaded"
-        raise SpecError(f"runtime = {name!r}: unknown{nearest(name, runtimes)}; there are {there}")
+        raise SpecError(f"runtime = {shown(name)}: unknown{nearest(name, runtimes)}; there are {there}")
     return runtimes[name]
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise SpecError(f"{name} = {value!r}: unknown{nearest(str(value), allowed)}; give {' or '.join(allowed)}")
+        raise SpecError(f"{name} = {shown(value)}: unknown{nearest(str(value), allowed)}; give {' or '.join(allowed)}")
 
 
 def _whole(name: str, value: object, high: int, otherwise: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= high:
-        raise SpecError(f"{name} = {value!r}: give a whole number from 1 to {high}{otherwise}")
+        raise SpecError(f"{name} = {shown(value)}: give a whole number from 1 to {high}{otherwise}")
 
 
 def _number(name: str, value: object, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= high:
-        raise SpecError(f"{name} = {value!r}: give a number above 0, at most {high:g}")
+        raise SpecError(f"{name} = {shown(value)}: give a number above 0, at most {high:g}")

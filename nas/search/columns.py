@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from nas.choices import shown
 from nas.errors import NasError, PluginError, SpecError, nearest
 from nas.metrics import MetricSpec, Setting
 from nas.outcomes import COST_COLUMNS
@@ -92,7 +93,7 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
     except PluginError:
         known = [*COST_COLUMNS, *plugins.metrics]
         close = nearest(metric_name, [column for column in (*known, *spec.columns) if column != name])
-        raise spec.error(place, f"unknown column '{metric_name}'{close}; there are {', '.join(known)}"
+        raise spec.error(place, f"unknown column {shown(metric_name)}{close}; there are {', '.join(known)}"
                          f"{plugins.hint()}") from None
     wanted = spec.objectives.get(name)
     if wanted and wanted != metric.direction:
@@ -117,6 +118,12 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
 
 
 def _options(spec: StudySpec, place: str, metric: MetricSpec, given: Mapping[str, object]) -> Mapping[str, object]:
+    for key, value in given.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise spec.error(f"{place}.{key}", f"{shown(value)} is no option: give a text, a finite "
+                             "number, true, false, or a list or table of them") from None
     if metric.options is None:
         return dict(given)
     for key in given:

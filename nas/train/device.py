@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nas.choices import shown
 from nas.errors import SpecError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def find_device(name: object) -> torch.device:
         SpecError: the name is none of auto, cpu, cuda and cuda:N, or this machine has no such GPU.
     """
     if not isinstance(name, str) or not _DEVICE.fullmatch(name):
-        raise SpecError(f"device = {name!r} must be auto, cpu, cuda or cuda:N")
+        raise SpecError(f"device = {shown(name)} must be auto, cpu, cuda or cuda:N")
     import torch
 
     if name == "auto":

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
+from nas.choices import shown
 from nas.errors import SpecError
+
+LARGEST = 1e12
+"""Of any number."""
+MOST = 65_536
+"""Of any count: images in a batch."""
 
 
 def number(options: Mapping[str, object], name: str, least: float, above: bool = False) -> float:
     """The option as a float, from `least` on, or above it.
 
     Raises:
-        SpecError: it is no finite number, or too small.
+        SpecError: it is no finite number, too small, or past any that can be meant.
     """
     value = options[name]
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or value < least or (above and value == least):  # type: ignore[operator]  # a number where it is good
-        raise SpecError(f"{name} = {value!r} must be a number {'above' if above else 'from'} {least:g}")
-    return float(value)  # type: ignore[arg-type]  # likewise
+    good = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= LARGEST
+    if not good or (above and value == least):
+        raise SpecError(f"{name} = {shown(value)} must be a number "
+                        f"{'above' if above else 'from'} {least:g}, at most {LARGEST:g}")
+    return float(value)  # type: ignore[arg-type]  # a number where it is good
 
 
 def whole(options: Mapping[str, object], name: str, least: int) -> int:
     """The option as an int, from `least` on.
 
     Raises:
-        SpecError: it is no whole number, or too small.
+        SpecError: it is no whole number, too small, or past any that can be meant.
     """
     value = options[name]
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SpecError(f"{name} = {value!r} must be a whole number from {least}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST:
+        raise SpecError(f"{name} = {shown(value)} must be a whole number from {least} to {MOST}")
     return value
 
 
@@ -41,5 +47,5 @@ def text(options: Mapping[str, object], name: str) -> str:
     """
     value = options[name]
     if not isinstance(value, str):
-        raise SpecError(f"{name} = {value!r} must be a text")
+        raise SpecError(f"{name} = {shown(value)} must be a text")
     return value

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from nas.choices import shown
 from nas.errors import SpecError
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 SMALL = 32 * 32
 """Pixels up to which one thread is taken."""
+MOST = 1024
+"""Threads that can be asked for."""
 
 
 def find_threads(option: object, shape: Shape) -> int | None:
@@ -23,12 +26,12 @@ def find_threads(option: object, shape: Shape) -> int | None:
     took 48 s. One thread also sums in the same order on every machine.
 
     Raises:
-        SpecError: it is neither "auto" nor a whole number from 1.
+        SpecError: it is neither "auto" nor a whole number from 1 to 1024.
     """
     if option == "auto":
         return 1 if shape[1] * shape[2] <= SMALL else None
-    if isinstance(option, bool) or not isinstance(option, int) or option < 1:
-        raise SpecError(f'threads = {option!r} must be "auto" or a whole number from 1')
+    if isinstance(option, bool) or not isinstance(option, int) or not 1 <= option <= MOST:
+        raise SpecError(f'threads = {shown(option)} must be "auto" or a whole number from 1 to {MOST}')
     return option
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import nas
 from nas.arch import MAX_SIZE
-from nas.choices import Choice
-from nas_blocks.checks import is_number, one_of, shown
+from nas.choices import Choice, shown
+from nas_blocks.checks import is_number, one_of
 
 
 class SqueezeExcite(nn.Module):

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from nas.arch import MAX_SIZE, kernel_size
-from nas.choices import Choice
+from nas.choices import Choice, shown
 from nas.errors import SpecError, nearest
 from nas.layers import ACTIVATIONS
 
@@ -21,14 +21,6 @@ PaddingMode: TypeAlias = Literal["zeros", "reflect", "replicate", "circular"]
 def first(problems: Iterable[str | None]) -> str | None:
     """The first sentence, asked for one at a time, or None where there is none."""
     return next((problem for problem in problems if problem is not None), None)
-
-
-def shown(value: Choice) -> str:
-    """The value as a message shows it: short, whatever it is."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        return f"a number of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def is_number(value: Choice) -> bool:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from nas.choices import shown
 from nas.errors import SpecError, nearest
 from nas.train.data.arrays import Npz
 from nas.train.data.cluttered import Cluttered
@@ -82,4 +83,5 @@ def _source(name: str) -> Source:
         raise SpecError(f'data = "{name}" names no path; write "{kind}:PATH".')
     if kind in BUILT_IN:
         raise SpecError(f'data = "{name}": {kind} takes no path; write "{kind}".')
-    raise SpecError(f'unknown data "{name}"{nearest(kind, (*BUILT_IN, *WITH_PATH))}; there are {", ".join(SOURCES)}.')
+    raise SpecError(f'unknown data {shown(name)}{nearest(kind, (*BUILT_IN, *WITH_PATH))}; '
+                    f'there are {", ".join(SOURCES)}.')
