@@ -62,6 +62,14 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def told(choice: Choice) -> str:
+    """A choice as a message shows it: as study files write it, where that is short."""
+    if isinstance(choice, int) and choice.bit_length() > 64:
+        return shown(choice)
+    text = format_choice(choice)
+    return text if len(text) <= 60 else shown(choice)
+
+
 def parse_choice(text: str) -> Choice:
     """The inverse of `format_choice`.
 

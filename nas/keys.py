@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from nas.arch import MAX_SIZE, kernel_size
-from nas.choices import Choice, format_choice, normalise, shown
+from nas.choices import Choice, format_choice, normalise, told
 from nas.errors import SpecError
 from nas.layers import activation
 
@@ -27,9 +27,9 @@ def listed(value: object) -> tuple[Choice, ...]:
     for index, choice in enumerate(choices):
         for other in choices[:index]:
             if format_choice(choice) == format_choice(other):
-                raise ValueError(f"{shown(choice)} is listed twice")
+                raise ValueError(f"{told(choice)} is listed twice")
             if choice == other:  # True == 1
-                both = f"{shown(other)} and {shown(choice)}"
+                both = f"{told(other)} and {told(choice)}"
                 raise ValueError(f"{both} are one choice to Optuna; keep one of them")
     return tuple(choices)
 
@@ -44,7 +44,7 @@ def bounded(what: str, low: int, high: int) -> BeforeValidator:
         choices = listed(value)
         for choice in choices:
             if isinstance(choice, bool) or not isinstance(choice, int) or not low <= choice <= high:
-                raise ValueError(f"{what} must be whole numbers from {low} to {high}, got {shown(choice)}")
+                raise ValueError(f"{what} must be whole numbers from {low} to {high}, got {told(choice)}")
         return choices
 
     return BeforeValidator(check)
@@ -67,12 +67,12 @@ def _each(check: Callable[[Choice], object]) -> BeforeValidator:
 
 def _rate(choice: Choice) -> None:
     if isinstance(choice, bool) or not isinstance(choice, int | float) or not 0 <= choice <= 0.999:
-        raise SpecError(f"a rate is a number from 0 to 0.999, got {shown(choice)}")
+        raise SpecError(f"a rate is a number from 0 to 0.999, got {told(choice)}")
 
 
 def _flag(choice: Choice) -> None:
     if not isinstance(choice, bool):
-        raise SpecError(f"it is true or false, got {shown(choice)}")
+        raise SpecError(f"it is true or false, got {told(choice)}")
 
 
 Activations = Annotated[tuple[Any, ...], _each(activation)]

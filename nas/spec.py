@@ -189,7 +189,11 @@ class StudySpec(_Section):
 
 def _own_key(key: str, value: object) -> object:
     if isinstance(value, Mapping):
-        return {name: _own_key(f"{key}.{name}", item) for name, item in value.items()}
+        return {name: _listed(f"{key}.{name}", item) for name, item in value.items()}
+    return _listed(key, value)
+
+
+def _listed(key: str, value: object) -> tuple[Choice, ...]:
     try:
         return listed(value)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nas.cli import options
-from nas.errors import SpecError, StoreError, nearest
+from nas.errors import NasError, SpecError, StoreError, nearest
 
 
 def command(
@@ -32,10 +32,11 @@ def command(
     if format == "md" and out is not None:
         from nas.report.page import write_page
 
+        report = load_report(study, storage)
         try:
-            typer.echo("wrote " + " and ".join(map(str, write_page(load_report(study, storage), out))))
-        except OSError as error:
-            raise StoreError(f"--out: cannot write {out}: {error.strerror}") from None
+            typer.echo("wrote " + " and ".join(map(str, write_page(report, out))))
+        except NasError as error:
+            raise type(error)(f"--out: {error}") from None
         return
     text = render(load_report(study, storage, params=True), format)
     data = text.encode() if isinstance(text, str) else text

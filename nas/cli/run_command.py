@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,9 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli import options
+from nas.errors import SpecError, StoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+def _trials(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise SpecError(f"--trials: must be a whole number from 1, got {text!r}")
+    return int(text)
 
 
 def command(
@@ -19,7 +27,8 @@ def command(
         Path, typer.Argument(metavar="STUDY.toml", help="A study file, see studies/README.md.", show_default=False)
     ],
     trials: Annotated[
-        int | None, typer.Option(metavar="N", help="Counted trials in all; default: the study file's.", min=1)
+        int | None,
+        typer.Option(metavar="N", help="Counted trials in all; default: the study file's.", parser=_trials),
     ] = None,
     storage: options.Storage = options.STORAGE,
     plugin: options.PluginFiles = None,
@@ -54,7 +63,6 @@ def command(
 
 def _conclude(name: str, storage: str, console: Console) -> None:
     """Shows the front, and writes the report beside the database."""
-    from nas.errors import StoreError
     from nas.report.page import write_page
     from nas.report.report import load_report
     from nas.report.terminal import summary_table

@@ -20,6 +20,8 @@ def write_page(report: Report, out: Path) -> tuple[Path, Path]:
         SpecError: `out` is named like the picture itself.
         StoreError: a file cannot be written.
     """
+    if out.is_dir():
+        raise SpecError(f"{out}: a page is a file, this is a directory")
     image = out.with_suffix(".svg")
     if image == out:
         raise SpecError(f"{out}: this is where the page's picture goes; name the page .md")
@@ -27,5 +29,5 @@ def write_page(report: Report, out: Path) -> tuple[Path, Path]:
         image.write_text(picture(report), encoding="utf-8")
         out.write_text(as_markdown.render(report, image.name), encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"cannot write {error.filename or out}: {error.strerror}") from None
+        raise StoreError(f"cannot write {out}: {error.strerror}") from None
     return out, image

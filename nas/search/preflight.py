@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, product
 
 from nas.blocks import BlockSpec
-from nas.choices import Choice, format_choice, shown
+from nas.choices import Choice, format_choice, told
 from nas.errors import NasError, SpecError
 from nas.network import try_network
 from nas.search.entries import Entry, entries
@@ -116,7 +116,7 @@ class _BlockCheck:
         return self._space.spec.error(f"stages[{self._position}].block", told)
 
     def _error(self, key: str, options: Sequence[Choice], refusal: Refusal) -> SpecError:
-        choice = " and ".join(map(_told, options))
+        choice = " and ".join(map(told, options))
         return self._space.spec.error(self._place[key], f"block '{self._spec.name}' refuses {choice}: {refusal.why}")
 
 
@@ -191,11 +191,6 @@ def _continued(
                 f"{prefix}.{spec.name}.{key}" if key in own else f"{prefix}.{key}": value
                 for key, value in values.items()
             }
-
-
-def _told(choice: Choice) -> str:
-    text = format_choice(choice) if not isinstance(choice, int) or choice.bit_length() <= 64 else shown(choice)
-    return text if len(text) <= 60 else shown(choice)
 
 
 def _size(choice: Choice) -> tuple[bool, float]:

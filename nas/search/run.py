@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from rich.console import Console
 
 from nas.errors import SpecError
+from nas.latency.device import resolve_device
 from nas.outcomes import COST_COLUMNS, NOT_ITS_FAULT
 from nas.plugins import Plugins, load_plugins
 from nas.search.bar import shown
@@ -56,6 +57,8 @@ def prepare(
         NasError: the study file, a plugin, a choice, a column or the machine is not what it should be.
     """
     spec = load_spec(study)
+    if device is not None:
+        _check_device(device)
     loaded = load_plugins([*spec.plugin_files, *plugins], entry_points)
     try:
         space = SearchSpace(spec, loaded.blocks)
@@ -68,6 +71,14 @@ def prepare(
     columns = resolve_columns(spec, space, loaded)
     check_space(space)
     return Prepared(spec, loaded, space, columns)
+
+
+def _check_device(device: str) -> None:
+    """Is asked where no column has a device, too."""
+    try:
+        resolve_device(device)
+    except SpecError as error:
+        raise SpecError(f"--device: {error}") from None
 
 
 def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:
@@ -118,6 +129,8 @@ def run(
     total = trials if trials is not None else ready.spec.study.trials
     if total < 1:
         raise SpecError(f"trials: must be a whole number from 1, got {total}")
+    if (found := Store.peek(storage, ready.spec.study.name)) is not None:
+        check_drift(found, ready.spec, registry_snapshot(ready.spec, ready.space, ready.plugins))
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
         with _observed(observer, row.name) as tell:

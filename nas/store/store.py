@@ -69,6 +69,19 @@ class Store:
         storage = _open_storage(path, contents, durability, busy_s)
         return cls(Database(path, storage.engine), storage)
 
+    @classmethod
+    def peek(cls, url: str, name: str) -> StudyRow | None:
+        """The study of this name, None where there is none yet; the file is left as it is, to the byte.
+
+        Raises:
+            StoreError: the file cannot be opened for writing, is damaged, or is not ours.
+        """
+        contents = examine(database_path(url).absolute(), create=True, read_only=False)
+        if contents.revision != HEAD:  # new, of Optuna alone, or to be migrated
+            return None
+        with cls.open(url, read_only=True) as store:
+            return store.find_study(name)
+
     def close(self) -> None:
         """Closes the file."""
         if self._storage is not None:
