@@ -17,17 +17,17 @@ def write_page(report: Report, out: Path) -> tuple[Path, Path]:
     """Writes the page to `out` and the picture beside it, `report.svg` for `report.md`, and gives both paths.
 
     Raises:
-        SpecError: `out` is named like the picture itself.
+        SpecError: `out` is a folder, or named like the picture itself.
         StoreError: a file cannot be written.
     """
     if out.is_dir():
-        raise SpecError(f"{out}: a page is a file, this is a directory")
+        raise SpecError(f"{out}: a page is a file, this is a directory; write {out / 'report.md'}")
     image = out.with_suffix(".svg")
     if image == out:
         raise SpecError(f"{out}: this is where the page's picture goes; name the page .md")
     try:
-        image.write_text(picture(report), encoding="utf-8")
         out.write_text(as_markdown.render(report, image.name), encoding="utf-8")
+        image.write_text(picture(report), encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"cannot write {out}: {error.strerror}") from None
+        raise StoreError(f"cannot write {out}: {error.strerror}; give another path") from None
     return out, image
