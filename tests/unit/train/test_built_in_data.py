@@ -112,7 +112,7 @@ def test_another_number_of_classes_is_refused(classes: int) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("digit", r'unknown data "digit" \(did you mean \'digits\'\?\)'),
+        ("digit", r"unknown data 'digit' \(did you mean 'digits'\?\)"),
         ("clutered", r"did you mean 'cluttered'"),
         ("floder:photos", r"did you mean 'folder'"),
         ("imagenet", r"there are digits, cluttered, folder:PATH, npz:PATH"),
