@@ -63,11 +63,8 @@ def shown(value: object) -> str:
 
 
 def told(choice: Choice) -> str:
-    """A choice as a message shows it: as study files write it, where that is short."""
-    if isinstance(choice, int) and choice.bit_length() > 64:
-        return shown(choice)
-    text = format_choice(choice)
-    return text if len(text) <= 60 else shown(choice)
+    """A choice as a message shows it: `none`, `true`, `3`, 'text'."""
+    return format_choice(choice) if choice is None or isinstance(choice, bool) else shown(choice)
 
 
 def parse_choice(text: str) -> Choice:

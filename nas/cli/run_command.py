@@ -41,14 +41,16 @@ def command(
     from rich.console import Console
 
     from nas.search.bar import shown
-    from nas.search.run import run
-    from nas.spec import load_spec
+    from nas.search.prepare import prepare
+    from nas.search.run import carry_out
 
     console = Console(stderr=True)
-    name = load_spec(study).study.name
     try:
+        with console.status("loading and checking the study"):
+            ready = prepare(study, plugin or (), device, entry_points=not no_plugins)
+        name = ready.spec.study.name
         with shown(name, console) as observer:
-            run(study, trials, storage, plugin or (), device, observer, entry_points=not no_plugins)
+            carry_out(ready, trials, storage, observer)
     except KeyboardInterrupt:
         again = ["nas", "run", str(study), "--storage", storage]
         again += ["--trials", str(trials)] if trials is not None else []

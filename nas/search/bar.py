@@ -34,7 +34,7 @@ class _Live(Bar):
     """The bar, and under it what is done at this moment."""
 
     def __init__(self, console: Console) -> None:
-        self.doing = "loading and checking the study"
+        self.doing = ""
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=24),

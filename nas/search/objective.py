@@ -16,8 +16,9 @@ from optuna.trial import BaseTrial, FrozenTrial
 from nas.errors import SpecError
 from nas.outcomes import NOT_ITS_FAULT
 from nas.search.evaluate import Evaluation, evaluate
+from nas.search.prepare import Prepared, prepare
 from nas.search.propose import Candidate, ExhaustedError, Proposer, Rejected
-from nas.search.run import DEFAULT_STORAGE, Prepared, prepare
+from nas.search.run import DEFAULT_STORAGE
 from nas.search.samplers import derived_seed, make_sampler
 from nas.spec import StudySpec
 from nas.store import Store

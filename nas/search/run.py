@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
@@ -14,18 +13,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from rich.console import Console
 
 from nas.errors import SpecError
-from nas.latency.device import resolve_device
-from nas.outcomes import COST_COLUMNS, NOT_ITS_FAULT
-from nas.plugins import Plugins, load_plugins
+from nas.outcomes import NOT_ITS_FAULT
 from nas.search.bar import shown
-from nas.search.columns import Column, resolve_columns
 from nas.search.drift import check_drift, registry_snapshot, snapshot
 from nas.search.evaluate import Evaluation, evaluate
-from nas.search.preflight import check_space
+from nas.search.prepare import Prepared, prepare
 from nas.search.progress import Observer, Progress, Tally
 from nas.search.propose import Candidate, ExhaustedError, Proposer
-from nas.space import SearchSpace
-from nas.spec import StudySpec, load_spec, parse_spec
+from nas.spec import StudySpec
 from nas.store import Store
 from nas.store.rows import StudyRow, TrialEnd, TrialRecord, TrialStart
 
@@ -33,68 +28,6 @@ DEFAULT_STORAGE = "sqlite:///nas.db"
 
 
 log = logging.getLogger("nas")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A study that has passed every check and has touched no database yet."""
-
-    spec: StudySpec
-    plugins: Plugins
-    space: SearchSpace
-    columns: tuple[Column, ...]
-
-
-def prepare(
-    study: str | Path | StudySpec,
-    plugins: Sequence[str | Path] = (),
-    device: str | None = None,
-    entry_points: bool = True,
-) -> Prepared:
-    """Reads and checks everything that a study needs.
-
-    Raises:
-        NasError: the study file, a plugin, a choice, a column or the machine is not what it should be.
-    """
-    spec = load_spec(study)
-    if device is not None:
-        _check_device(device)
-    loaded = load_plugins([*spec.plugin_files, *plugins], entry_points)
-    try:
-        space = SearchSpace(spec, loaded.blocks)
-    except SpecError as error:
-        if all(block in loaded.blocks for stage in spec.stages for block in stage.block):
-            raise
-        raise SpecError(f"{error}{loaded.hint()}") from None
-    if device is not None:
-        spec = _on_device(spec, loaded, device)
-    columns = resolve_columns(spec, space, loaded)
-    check_space(space)
-    return Prepared(spec, loaded, space, columns)
-
-
-def _check_device(device: str) -> None:
-    """Is asked where no column has a device, too."""
-    try:
-        resolve_device(device)
-    except SpecError as error:
-        raise SpecError(f"--device: {error}") from None
-
-
-def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:
-    """`--device` replaces the device of every column whose metric has one."""
-    columns = {name: {"metric": section.metric, **section.options} for name, section in spec.columns.items()}
-    for name in dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns]):
-        wanted = str(columns.get(name, {}).get("metric") or name)
-        metric = plugins.metrics.get(wanted) if wanted not in COST_COLUMNS and wanted in plugins.metrics else None
-        if metric is not None and metric.options is not None and "device" in metric.options:
-            columns[name] = {**columns.get(name, {}), "device": device}
-    data = spec.model_dump(mode="python")
-    return parse_spec({**data, "stages": [_plain(stage) for stage in data["stages"]], "columns": columns}, spec.source)
-
-
-def _plain(stage: Mapping[str, object]) -> dict[str, object]:
-    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in stage.items()}
 
 
 def run(
@@ -125,10 +58,16 @@ def run(
         NothingFeasibleError: 200 proposals in a row were rejected.
         KeyboardInterrupt: after everything finished so far is saved.
     """
-    ready = prepare(study, plugins, device, entry_points)
+    return carry_out(prepare(study, plugins, device, entry_points), trials, storage, observer)
+
+
+def carry_out(
+    ready: Prepared, trials: int | None = None, storage: str = DEFAULT_STORAGE, observer: Observer | None = None
+) -> optuna.Study:
+    """`run` of a study that is prepared already; raises what it raises."""
     total = trials if trials is not None else ready.spec.study.trials
-    if total < 1:
-        raise SpecError(f"trials: must be a whole number from 1, got {total}")
+    if isinstance(total, bool) or not isinstance(total, int) or total < 1:
+        raise SpecError(f"trials: must be a whole number from 1, got {total!r}")
     if (found := Store.peek(storage, ready.spec.study.name)) is not None:
         check_drift(found, ready.spec, registry_snapshot(ready.spec, ready.space, ready.plugins))
     with Store.open(storage) as store:

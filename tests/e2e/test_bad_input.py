@@ -155,7 +155,7 @@ CHANGES = {
     "groups that do not divide": (STAGE, "conv = { groups = 3 }", "stages[0].conv.groups: block 'conv' refuses 3", "does not divide"),
     "groups of which one does not divide": (STAGE, "conv = { groups = [2, 3] }", "stages[0].conv.groups: block 'conv' refuses 3"),
     "expand of 0, single": (STAGE, "mbconv = { expand = 0 }", "stages[0].mbconv.expand: block 'mbconv' refuses 0"),
-    "activation as second choice": (STAGE, 'act = ["relu", "rleu"]', "stages[0].act: block 'conv' refuses rleu", "did you mean 'relu'?"),
+    "activation as second choice": (STAGE, 'act = ["relu", "rleu"]', "stages[0].act: block 'conv' refuses 'rleu'", "did you mean 'relu'?"),
     "network activation": ("drop_path = 0.0", 'act = "rleu"', "network.act: unknown activation 'rleu' (did you mean 'relu'?)"),
     "network activation as second choice": ("drop_path = 0.0", 'act = ["silu", "rleu"]', "network.act: unknown activation 'rleu'"),
     "stem activation as second choice": ("stride = 1 }", 'stride = 1, act = ["silu", "x"] }', "network.stem.act: unknown activation 'x'"),
@@ -347,7 +347,7 @@ def test_a_space_of_rare_networks_is_not_refused_by_chance(folder: Path) -> None
     stage = '[[stages]]\nblock = "odd"\nchannels = [8, 9, 10, 11, 12, 13, 14, 15]\n'
     head, tail = STUDY[:STUDY.index("[[stages]]")], STUDY[STUDY.index("[objectives]"):]
     (folder / "rare.toml").write_text('plugins = ["plugin.py"]\n' + head + 4 * stage + tail)
-    from nas.search.run import prepare
+    from nas.search.prepare import prepare
 
     with pytest.raises(nas.SpecError, match=r"stages\[0\].channels: block 'odd' refuses 9: keep the channels"):
         prepare(folder / "rare.toml")

@@ -81,7 +81,7 @@ def test_every_toml_example_is_a_study_that_is_accepted(page: str, tmp_path: Pat
     for example in examples(page):
         if example.language == "toml":
             assert example.file, f"{page}: a study in the text needs a name in its first line:\n{example.text}"
-            told = shell(f"{sys.executable} -c \"from nas.search.run import prepare; prepare('{example.file}')\"", tmp_path)
+            told = shell(f"{sys.executable} -c \"from nas.search.prepare import prepare; prepare('{example.file}')\"", tmp_path)
             assert told.returncode == 0, f"{page}: {example.file}\n{told.stderr}"
 
 

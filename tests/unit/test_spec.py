@@ -159,7 +159,7 @@ def test_an_unknown_key_is_an_error_with_the_nearest_one(sections, message):
 @pytest.mark.parametrize("sections, message", [
     ({"study": 3}, "study: must be a table, got 3"),
     ({"study": {}}, "study.name: missing; the study needs it"),
-    ({"study": {"name": "-x"}}, "study.name: '-x' must begin with a letter or digit and hold only letters, digits and _ . -"),
+    ({"study": {"name": "-x"}}, "study.name: '-x' must be at most 100 letters, digits and _ . -, a letter or digit first"),
     ({"study": {"name": 3}}, "study.name: Input should be a valid string, got 3"),
     ({"study": {"name": "s", "trials": 0}}, "study.trials: Input should be greater than or equal to 1, got 0"),
     ({"study": {"name": "s", "trials": True}}, "study.trials: Input should be a valid integer, got True"),

@@ -11,8 +11,8 @@ from typing import Any
 import optuna
 import pytest
 
+from nas.search.prepare import Prepared, prepare
 from nas.search.propose import Proposer
-from nas.search.run import Prepared, prepare
 from nas.spec import StudySpec, parse_spec
 from nas.store import Store
 

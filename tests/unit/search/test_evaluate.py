@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.propose import Candidate, Proposer
-from nas.search.run import Prepared
+from nas.search.prepare import Prepared
 from nas.store import Store
 
 FIRST = {"stage0.repeats": 1, "stage0.channels": 8, "stage0.kernel": 3}
@@ -130,7 +129,7 @@ def test_what_a_metric_raises_is_an_outcome_and_a_message(evaluated, kept, raise
     assert (kept(done.measurements["slow"])["outcome"], kept(done.measurements["slow"])["value"]) == (outcome, None)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_a_value_that_is_no_number_to_compare_is_the_outcome_nan(evaluated, value):
     done = evaluated(columns={"slow": {"answers": value}})
     assert (done.outcome, done.message) == ("nan", f"slow: the value is {value}")

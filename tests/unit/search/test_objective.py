@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,7 +217,7 @@ def test_a_column_that_fails_fails_the_trial_though_every_objective_is_known(obj
 
 
 def test_nan_is_an_outcome(objective):
-    study = studied(objective(objectives={"slow": "maximize"}, columns={"slow": {"answers": math.nan}}), 1)
+    study = studied(objective(objectives={"slow": "maximize"}, columns={"slow": {"answers": "nan"}}), 1)
     assert noted(study, "outcome") == ["nan"]
     assert study.trials[0].state is TrialState.FAIL
 
