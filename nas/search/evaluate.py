@@ -79,8 +79,8 @@ def _kept(candidate: Candidate, spec: StudySpec, column: Column, store: Store, k
     """The id of the measurement of a free metric, whose value the proposal knew already."""
     if (stored := store.find_measurement(key)) is not None:
         return stored[0]
-    estimate = Estimate(candidate.free[column.name])
-    return store.add_measurement(_row(candidate, spec, column, key, estimate, "ok", "", 0.0))
+    estimate = candidate.estimates[column.name]
+    return store.add_measurement(_row(candidate, spec, column, key, estimate, "ok", estimate.message, 0.0))
 
 
 def _measured(

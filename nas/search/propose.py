@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
@@ -20,7 +20,7 @@ from nas.cost.count import count_architecture
 from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.errors import NasError, NothingFeasibleError
-from nas.metrics import MetricContext, as_estimate, is_finite
+from nas.metrics import Estimate, MetricContext, as_estimate, is_finite
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
@@ -40,14 +40,19 @@ class ExhaustedError(Exception):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network that is about to be evaluated: the choice, what it decodes to, and all that is free to know of it."""
+    """A network that is about to be evaluated: the choice, what it decodes to, and all that is free to know of it.
+
+    `free` holds the costs and the values of free metrics, `estimates` what these metrics said; `sampler` proposed it
+    after `rejected` proposals that were turned down.
+    """
 
     values: Values
     arch: Architecture
     cost: Cost
     free: Mapping[str, float]
-    sampler: str
-    rejected: int
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    sampler: str = ""
+    rejected: int = 0
     system_attrs: Mapping[str, Any] = field(default_factory=dict)
     retry_of: int | None = None
 
@@ -84,18 +89,19 @@ class Proposer:
         free: dict[str, float] = {
             "params": cost.params, "macs": cost.macs, "flops": cost.flops, "activations": cost.activations
         }
+        estimates: dict[str, Estimate] = {}
         for column in self._columns:
             if column.metric is not None and column.free:
                 try:
-                    value = as_estimate(column.metric.compute(self._context(arch, cost, column)), column.name).value
+                    found = as_estimate(column.metric.compute(self._context(arch, cost, column)), column.name)
                 except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
                     return Rejected(f"{column.name} raises {type(error).__name__}: {error}", "metric_error", arch, free)
-                if not is_finite(value):
-                    return Rejected(f"{column.name} is {value}", "nan", arch, free)
-                free[column.name] = value
+                if not is_finite(found.value):
+                    return Rejected(f"{column.name} is {found.value}", "nan", arch, free)
+                free[column.name], estimates[column.name] = found.value, found
         if failed := broken(self._bounds, free):
             return Rejected(f"breaks {failed[0]}", "infeasible", arch, free)
-        return Candidate(values, arch, cost, free, "", 0)
+        return Candidate(values, arch, cost, free, estimates)
 
     def _context(self, arch: Architecture, cost: Cost, column: Column) -> MetricContext:
         def no_network() -> None:
@@ -131,7 +137,7 @@ class Proposer:
                 values = self._space.neighbour(rng.choice(seen), rng) if near else self._space.draw(rng)
             found = self.look(values, tried)
             if isinstance(found, Candidate):
-                return Candidate(values, found.arch, found.cost, found.free, name, attempt, dict(noted))
+                return replace(found, sampler=name, rejected=attempt, system_attrs=dict(noted))
             reasons[found.reason] += 1
         return self._last_resort(name, tried, reasons)
 
@@ -151,7 +157,7 @@ class Proposer:
             for values in self._space.everything():
                 found = self.look(values, tried)
                 if isinstance(found, Candidate):
-                    return Candidate(values, found.arch, found.cost, found.free, name, reasons.total())
+                    return replace(found, sampler=name, rejected=reasons.total())
             if tried:
                 raise ExhaustedError
         elif set(reasons) == {"already evaluated"}:

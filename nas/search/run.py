@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -194,7 +195,7 @@ def _retry(study: optuna.Study, records: Sequence[TrialRecord], proposer: Propos
             values = study.trials[record.number].params
             found = proposer.look(values) if set(values) == set(proposer.distributions) else ""
             if isinstance(found, Candidate):
-                return Candidate(values, found.arch, found.cost, found.free, "retry", 0, {}, record.number)
+                return replace(found, sampler="retry", retry_of=record.number)
     return None
 
 

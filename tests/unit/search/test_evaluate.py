@@ -10,8 +10,8 @@ import pytest
 
 from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.search.evaluate import Evaluation, evaluate
-from nas.search.propose import Candidate, Proposer
 from nas.search.prepare import Prepared
+from nas.search.propose import Candidate, Proposer
 from nas.store import Store
 
 FIRST = {"stage0.repeats": 1, "stage0.channels": 8, "stage0.kernel": 3}
@@ -237,6 +237,12 @@ def test_a_free_metric_is_kept_as_a_measurement_like_any_other(evaluated, kept):
     assert done.values["wide"] == 8
     assert kept(done.measurements["wide"])["value"] == 8
     assert evaluated(objectives={"wide": "maximize"}).measurements == done.measurements
+
+
+def test_the_interval_of_a_free_metric_is_kept(evaluated, kept):
+    done = evaluated(objectives={"wide": "maximize"}, columns={"wide": {"answers": "interval"}})
+    row = kept(done.measurements["wide"])
+    assert (row["value"], row["low"], row["high"], row["message"]) == (8, 7, 9, "by a table")
 
 
 def test_each_metric_gets_a_fresh_network_of_the_studys_seed(make, proposer, store, monkeypatch):
