@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from rich.console import Console
 
@@ -27,6 +28,10 @@ from nas.store.rows import StudyRow, TrialEnd, TrialRecord, TrialStart
 
 DEFAULT_STORAGE = "sqlite:///nas.db"
 
+_SEARCHES: set[tuple[str, object]] = set()
+"""The searches that run in this process, each with its study: of a trial that this process began and still holds, they
+tell whether anyone runs it. After Ctrl-C in a notebook the process lives on, and the trial may be nobody's.
+"""
 
 log = logging.getLogger("nas")
 
@@ -73,7 +78,8 @@ def carry_out(
         check_drift(found, ready.spec, registry_snapshot(ready.spec, ready.space, ready.plugins))
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
-        with _observed(observer, row.name) as tell:
+        with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
+            _recover(store, row, ready.spec, alone)
             _Search(store, row, ready, total, tell).go_on(notices)
     return optuna.load_study(study_name=ready.spec.study.name, storage=storage)
 
@@ -122,7 +128,6 @@ class _Search:
 
     def go_on(self, notices: tuple[str, ...]) -> None:
         """Runs trials until there are enough, or none is left."""
-        _recover(self._store, self._row, self._study, self._ready.spec)
         for record in self._store.trials(self._row):
             if record.outcome == "ok" and record.feasible:
                 self._tally.add(record.values)
@@ -168,23 +173,51 @@ class _Search:
         self._observer(Progress(finished, self._total, tally.front, tally.best, doing, last, notices))
 
 
-def _recover(store: Store, row: StudyRow, study: optuna.Study, spec: StudySpec) -> None:
-    """Ends the trials whose process is gone: with what they had reached, if that was written, else as interrupted."""
-    orphans = set(store.orphans(row))
+@contextmanager
+def _searching(study: str) -> Iterator[Callable[[], bool]]:
+    """While a search of the study runs; what it gives tells whether no other one of this process does, in a thread."""
+    search = (study, object())
+    try:
+        _SEARCHES.add(search)
+        yield lambda: [other for other in tuple(_SEARCHES) if other[0] == study] == [search]
+    finally:
+        _SEARCHES.discard(search)
+
+
+def _recover(store: Store, row: StudyRow, spec: StudySpec, alone: Callable[[], bool]) -> None:
+    """Ends the trials that nobody runs any more: with what they had reached, if that was written, else as interrupted.
+
+    Another run may do the same at the same time.
+    """
+    orphans = store.orphans(row, own=True)
+    if not alone():  # asked afterwards: a search is there before its first trial is
+        orphans = store.orphans(row)
+    if not orphans:
+        return
+    study = optuna.load_study(study_name=row.name, storage=store.optuna)
     for record in store.trials(row):
         if record.number not in orphans:
             continue
         if record.outcome is None:
-            store.end_trial(row, record.number, TrialEnd("interrupted", "the process that ran this trial is gone"))
-        _tell(study, record.number, record.outcome or "interrupted", record.values, spec)
+            store.end_trial(row, record.number, TrialEnd("interrupted", "the run that began this trial is gone"))
+        with suppress(UpdateFinishedTrialError):
+            _tell(store, study, record.number, record.outcome or "interrupted", record.values, spec)
 
 
-def _tell(study: optuna.Study, number: int, outcome: str, values: Mapping[str, float], spec: StudySpec) -> None:
-    """Optuna's half of a trial's end."""
+def _tell(
+    store: Store, study: optuna.Study, number: int, outcome: str, values: Mapping[str, float], spec: StudySpec
+) -> None:
+    """Optuna's half of a trial's end. Whoever was stopped in the midst of it may have set some constraints already."""
+    trial = Trial(study, store.optuna.get_trial_id_from_study_id_trial_number(study._study_id, number))
+    known = trial.constraints
+    for bound in spec.bounds:
+        if bound.column in values and str(bound) not in known:
+            trial.set_constraint(str(bound), bound.violation(values[bound.column]))
     if outcome == "ok":
-        study.tell(number, [values[name] for name in spec.objectives])
+        study.tell(number, [values[name] for name in spec.objectives], skip_if_finished=True)
     else:
-        study.tell(number, state=TrialState.PRUNED if outcome in ("infeasible", "stopped") else TrialState.FAIL)
+        state = TrialState.PRUNED if outcome in ("infeasible", "stopped") else TrialState.FAIL
+        study.tell(number, state=state, skip_if_finished=True)
 
 
 def _retry(study: optuna.Study, records: Sequence[TrialRecord], proposer: Proposer) -> Candidate | None:
@@ -218,8 +251,4 @@ def _end(
 ) -> None:
     end = TrialEnd(done.outcome, done.message, done.feasible, seconds, done.seconds)
     store.end_trial(row, number, end, done.measurements)
-    trial = Trial(study, store.optuna.get_trial_id_from_study_id_trial_number(study._study_id, number))
-    for bound in spec.bounds:
-        if bound.column in done.values:
-            trial.set_constraint(str(bound), bound.violation(done.values[bound.column]))
-    _tell(study, number, done.outcome, done.values, spec)
+    _tell(store, study, number, done.outcome, done.values, spec)

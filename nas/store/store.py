@@ -196,13 +196,14 @@ class Store:
         with self._database.write() as connection:
             trials.write_end(connection, study, number, end, measurements or {})
 
-    def orphans(self, study: StudyRow) -> list[int]:
+    def orphans(self, study: StudyRow, *, own: bool = False) -> list[int]:
         """The numbers of running trials whose process is gone, or that none of ours began.
 
-        Only a process of this host can be known to be gone.
+        Only a process of this host can be known to be gone. `own` counts this very process among those that are: it
+        alone knows whether it still runs what it began.
         """
         with self._database.read() as connection:
-            return trials.orphans(connection, study, owner.current())
+            return trials.orphans(connection, study, owner.current(), own=own)
 
     def trials(self, study: StudyRow, after: int = -1) -> list[TrialRecord]:
         """The study's trials with a number above `after`, in order."""

@@ -88,17 +88,18 @@ def _linked(connection: Connection, measurements: Collection[int]) -> set[int]:
     return {row[0] for row in rows}
 
 
-def orphans(connection: Connection, study: StudyRow, here: Owner) -> list[int]:
-    """Running trials whose process is gone, or that no process of ours began."""
+def orphans(connection: Connection, study: StudyRow, here: Owner, *, own: bool) -> list[int]:
+    """Running trials whose process is gone, or that no process of ours began; with `own`, those of `here` as well."""
     rows = connection.execute(_with_ours(study).where(optuna.trials.c.state == RUNNING)).mappings()
-    return [row["trial"] for row in rows if _is_orphan(row, here)]
+    return [row["trial"] for row in rows if _is_orphan(row, here, own)]
 
 
-def _is_orphan(row: Any, here: Owner) -> bool:
+def _is_orphan(row: Any, here: Owner, own: bool) -> bool:
     if row["owner_pid"] is None:
         return True
     parts = (row["owner_host"], row["owner_boot"], row["owner_namespace"], row["owner_pid"], row["owner_started"])
-    return Owner(*parts).is_gone(here)
+    owner = Owner(*parts)
+    return owner.is_gone(here) or (own and owner == here)
 
 
 def _with_ours(study: StudyRow) -> Select[Any]:

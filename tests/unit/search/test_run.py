@@ -1,0 +1,108 @@
+"""The pipeline: stopped between any two writes it goes on to the same total; two runs of one study share its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import Trial, TrialState
+
+import nas
+from nas.search.progress import Progress
+from nas.search.run import _recover
+from nas.store import Store, StudyRow
+
+BOUNDS = {"constraints": {"width": ["<= 99", ">= 1"]}}
+"""Both hold for every network."""
+
+
+@pytest.fixture
+def run(plugin, storage) -> Callable[..., optuna.Study]:
+    return lambda study, trials, **others: nas.run(study, trials=trials, storage=storage, plugins=[plugin], **others)
+
+
+@pytest.fixture
+def report(storage) -> Callable[[], Any]:
+    return lambda: nas.read_report("tiny", storage=storage)
+
+
+@pytest.fixture
+def stop_after(monkeypatch) -> Callable[..., None]:
+    """Ctrl-C as soon as a method has been called for the n-th time; the process lives on, as a notebook's does."""
+
+    def prepare(home: type, name: str, call: int = 1) -> None:
+        method = getattr(home, name)
+        calls = []
+
+        def stopping(*args: Any, **kwargs: Any) -> Any:
+            answer = method(*args, **kwargs)
+            calls.append(name)
+            if len(calls) == call:
+                raise KeyboardInterrupt
+            return answer
+
+        monkeypatch.setattr(home, name, stopping)
+
+    return prepare
+
+
+@pytest.mark.parametrize(("home", "name", "outcomes"), [
+    (Store, "begin_trial", ["interrupted", "ok", "ok", "ok"]),
+    (Store, "add_measurement", ["interrupted", "ok", "ok", "ok"]),
+    (Store, "end_trial", ["ok", "ok", "ok"]),
+    (Trial, "set_constraint", ["ok", "ok", "ok"]),
+    (optuna.Study, "tell", ["ok", "ok", "ok"]),
+])
+def test_stopped_after_any_write_a_run_in_the_same_process_goes_on(spec, run, report, stop_after, home, name, outcomes):
+    stop_after(home, name)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(**BOUNDS), 3)
+    study = run(spec(**BOUNDS), 3)
+    frame = report()
+    assert list(frame["outcome"]) == outcomes
+    assert TrialState.RUNNING not in {trial.state for trial in study.trials}
+    tried_again = frame[frame["outcome"] == "ok"]["arch_id"]
+    assert tried_again.is_unique
+    assert set(frame["arch_id"]) == set(tried_again)
+
+
+@pytest.mark.parametrize(("home", "name"), [(Store, "end_trial"), (Trial, "set_constraint")])
+def test_a_trial_that_is_recovered_has_its_constraints_like_every_other(spec, run, stop_after, home, name):
+    stop_after(home, name)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(**BOUNDS), 2)
+    study = run(spec(**BOUNDS), 2)  # a Gaussian process refuses trials of unequal constraints
+    assert [list(trial.constraints) for trial in study.trials] == [["width <= 99", "width >= 1"]] * 2
+
+
+def test_a_trial_that_another_run_of_this_process_has_begun_is_left_alone(spec, run, report):
+    inner: list[int] = []
+
+    def during_trial_0(told: Progress) -> None:
+        if told.doing == "trial 0: width" and not inner:
+            inner.append(len(run(spec(), 1).trials))
+
+    run(spec(), 2, observer=during_trial_0)
+    assert inner == [2]
+    assert list(report()["outcome"]) == ["ok", "ok"]
+
+
+def test_an_orphan_that_two_runs_recover_at_once_is_ended_once(spec, run, report, stop_after, monkeypatch):
+    stop_after(Store, "end_trial")
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(**BOUNDS), 2)
+    orphans = Store.orphans
+    others: list[StudyRow] = []
+
+    def slow(self: Store, study: StudyRow, **own: bool) -> list[int]:
+        found = orphans(self, study, **own)
+        if not others:
+            others.append(study)
+            _recover(self, study, spec(**BOUNDS), lambda: True)
+        return found
+
+    monkeypatch.setattr(Store, "orphans", slow)
+    run(spec(**BOUNDS), 2)
+    assert list(report()["outcome"]) == ["ok", "ok"]
