@@ -144,13 +144,16 @@ class _Search:
 
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
-        retry = _retry(self._study, records, self._proposer)
+        retry = _retry(self._study, records, self._proposer, tried)
         return retry or self._proposer.propose(self._study, len(records), self._store.count_finished(self._row), tried)
 
     def _run_one(self, candidate: Candidate) -> None:
+        """Makes a trial of the candidate, unless another run has done so since it was proposed."""
         began = time.perf_counter()
         ready, store, row = self._ready, self._store, self._row
         number = _begin(store, row, candidate, self._proposer)
+        if number is None:
+            return
 
         def tell(doing: str) -> None:
             self._tell(f"trial {number}: {doing}")
@@ -220,19 +223,21 @@ def _tell(
         study.tell(number, state=state, skip_if_finished=True)
 
 
-def _retry(study: optuna.Study, records: Sequence[TrialRecord], proposer: Proposer) -> Candidate | None:
-    """The candidate of a trial that the machine failed and that no later trial tried again."""
+def _retry(
+    study: optuna.Study, records: Sequence[TrialRecord], proposer: Proposer, tried: set[str]
+) -> Candidate | None:
+    """The candidate of a trial that the machine failed and that no other trial tried again."""
     tried_again = {record.retry_of for record in records}
     for record in records:
         if record.outcome in NOT_ITS_FAULT and record.number not in tried_again:
             values = study.trials[record.number].params
-            found = proposer.look(values) if set(values) == set(proposer.distributions) else ""
+            found = proposer.look(values, tried) if set(values) == set(proposer.distributions) else ""
             if isinstance(found, Candidate):
                 return replace(found, sampler="retry", retry_of=record.number)
     return None
 
 
-def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer) -> int:
+def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer) -> int | None:
     template: FrozenTrial = create_trial(
         state=TrialState.RUNNING, params=dict(candidate.values), distributions=dict(proposer.distributions),
         user_attrs={"arch_id": candidate.arch.arch_id}, system_attrs=dict(candidate.system_attrs),
@@ -243,7 +248,7 @@ def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer
         cost.receptive_field, global_ops=cost.global_ops, unsupported_ops=cost.unsupported_ops,
         sampler=candidate.sampler, rejected=candidate.rejected, retry_of=candidate.retry_of,
     )
-    return store.begin_trial(row, template, start)
+    return store.begin_trial(row, template, start, unless_tried=True)
 
 
 def _end(

@@ -174,14 +174,17 @@ class Store:
         with self._database.read() as connection:
             return studies.names(connection)
 
-    def begin_trial(self, study: StudyRow, template: FrozenTrial, start: TrialStart) -> int:
+    def begin_trial(
+        self, study: StudyRow, template: FrozenTrial, start: TrialStart, *, unless_tried: bool = False
+    ) -> int | None:
         """The number of a new trial: Optuna's, as `template` says (running, with all parameters), and our row of it.
 
-        This process becomes its owner. Raises `ValueError` where a parameter had another kind of distribution.
+        This process becomes its owner. With `unless_tried`, None where the study has evaluated the same network, or
+        another process has just begun it. Raises `ValueError` where a parameter had another kind of distribution.
         """
         from nas.store.writing import begin_trial
 
-        return begin_trial(self._database, self.optuna, study, template, start)
+        return begin_trial(self._database, self.optuna, study, template, start, unless_tried=unless_tried)
 
     def end_trial(
         self, study: StudyRow, number: int, end: TrialEnd, measurements: Mapping[str, int] | None = None

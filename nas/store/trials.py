@@ -46,6 +46,14 @@ def insert_start(connection: Connection, study: StudyRow, number: int, start: Tr
     ))
 
 
+def is_tried(connection: Connection, study: StudyRow, arch_id: str) -> bool:
+    """Whether a trial of this network is running, or has ended such that the network is not tried again."""
+    ours = tables.trials.c
+    counts_or_runs = ours.outcome.is_(None) | ours.outcome.in_(COUNTED)
+    found = select(ours.number).where(ours.study_uuid == study.uuid, ours.arch_id == arch_id, counts_or_runs)
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def write_end(
     connection: Connection, study: StudyRow, number: int, end: TrialEnd, measurements: Mapping[str, int]
 ) -> None:

@@ -71,11 +71,20 @@ def _create_by_optuna(
 
 
 def begin_trial(
-    database: Database, storage: StudyStorage, study: StudyRow, template: FrozenTrial, start: TrialStart
-) -> int:
-    """The number of a new trial like `template`, with our row of it, owned by this process."""
+    database: Database,
+    storage: StudyStorage,
+    study: StudyRow,
+    template: FrozenTrial,
+    start: TrialStart,
+    *,
+    unless_tried: bool,
+) -> int | None:
+    """The number of a new trial like `template`, with our row of it, owned by this process; None where it is tried."""
     here = owner.current()
     if not storage.writes_directly:
+        with database.read() as connection:
+            if unless_tried and trials.is_tried(connection, study, start.arch_id):
+                return None
         trial_id = storage.create_new_trial(study.optuna_id, template)
         number = storage.get_trial_number_from_id(trial_id)
         try:
@@ -88,6 +97,8 @@ def begin_trial(
         return number
     try:
         with database.write() as connection:
+            if unless_tried and trials.is_tried(connection, study, start.arch_id):
+                return None
             _, number = insert_trial(connection, study.optuna_id, template, storage.known(study.optuna_id))
             trials.insert_start(connection, study, number, start, here)
     except KeyError:

@@ -7,12 +7,14 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import Trial, TrialState
+from optuna.trial import Trial, TrialState, create_trial
 
 import nas
 from nas.search.progress import Progress
+from nas.search.prepare import prepare
+from nas.search.propose import Candidate, Proposer
 from nas.search.run import _recover
-from nas.store import Store, StudyRow
+from nas.store import Store, StudyRow, TrialEnd, TrialStart
 
 BOUNDS = {"constraints": {"width": ["<= 99", ">= 1"]}}
 """Both hold for every network."""
@@ -106,3 +108,38 @@ def test_an_orphan_that_two_runs_recover_at_once_is_ended_once(spec, run, report
     monkeypatch.setattr(Store, "orphans", slow)
     run(spec(**BOUNDS), 2)
     assert list(report()["outcome"]) == ["ok", "ok"]
+
+
+def test_a_network_that_another_run_begins_meanwhile_is_not_evaluated_twice(spec, run, report, monkeypatch):
+    propose = Proposer.propose
+    others: list[int] = []
+
+    def slow(self: Proposer, *args: Any) -> Candidate:
+        found = propose(self, *args)
+        if not others:
+            others.append(0)
+            run(spec(), 2)  # from the same history it proposes the same network
+        return found
+
+    monkeypatch.setattr(Proposer, "propose", slow)
+    run(spec(), 4)
+    assert list(report()["outcome"]) == ["ok"] * 4
+    assert report()["arch_id"].is_unique
+
+
+def test_an_interrupted_network_that_has_been_evaluated_meanwhile_is_not_tried_again(spec, run, report, plugin, storage):
+    run(spec(), 1)
+    ready = prepare(spec(), [plugin])
+    proposer = Proposer(ready.spec, ready.space, ready.columns)
+    with Store.open(storage) as store:
+        row = store.study("tiny")
+        again = proposer.look(optuna.load_study(study_name="tiny", storage=store.optuna).trials[0].params)
+        template = create_trial(
+            state=TrialState.RUNNING, params=dict(again.values), distributions=dict(proposer.distributions))
+        number = store.begin_trial(row, template, TrialStart(again.arch.arch_id, again.arch.text, 1, 1, 1, 1, "1x1"))
+        store.end_trial(row, number, TrialEnd("interrupted"))
+        optuna.load_study(study_name="tiny", storage=store.optuna).tell(number, state=TrialState.FAIL)
+    run(spec(), 2)
+    frame = report()
+    assert list(frame["outcome"]) == ["ok", "interrupted", "ok"]
+    assert frame["arch_id"][2] != frame["arch_id"][0]

@@ -68,6 +68,25 @@ def test_where_optuna_writes_itself_a_trial_begins_the_same(
     assert store.orphans(study) == []
 
 
+@pytest.mark.parametrize("directly", [True, False])
+def test_a_network_begins_once_unless_the_machine_failed_it(
+    store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, directly: bool
+) -> None:
+    store.optuna.writes_directly = directly
+
+    def begin(arch_id: str) -> int | None:
+        return store.begin_trial(study, template, make_start(arch_id), unless_tried=True)
+
+    assert begin("a" * 12) == 0
+    assert begin("a" * 12) is None  # it runs
+    assert begin("b" * 12) == 1
+    store.end_trial(study, 0, TrialEnd("interrupted"))
+    store.end_trial(study, 1, TrialEnd("oom"))
+    assert begin("b" * 12) is None
+    assert begin("a" * 12) == 2
+    assert len(store.trials(study)) == store.optuna.get_n_trials(study.optuna_id) == 3
+
+
 def test_a_study_tells_what_a_trial_ended_with(
     store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, make_measurement: Makes
 ) -> None:
