@@ -14,7 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from rich.console import Console
 
-from nas.errors import SpecError
+from nas.errors import SpecError, StoreError
 from nas.outcomes import NOT_ITS_FAULT
 from nas.search.bar import shown
 from nas.search.drift import check_drift, registry_snapshot, snapshot
@@ -81,7 +81,7 @@ def carry_out(
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
             _recover(store, row, ready.spec, alone)
             _Search(store, row, ready, total, tell).go_on(notices)
-    return optuna.load_study(study_name=ready.spec.study.name, storage=storage)
+    return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
 
 
 def _find_or_create(store: Store, ready: Prepared) -> tuple[StudyRow, tuple[str, ...]]:
@@ -91,11 +91,16 @@ def _find_or_create(store: Store, ready: Prepared) -> tuple[StudyRow, tuple[str,
     if (found := store.find_study(spec.study.name)) is not None:
         return found, (*notices, *check_drift(found, spec, registry))
     directions = list(spec.objectives.values())
-    created = store.create_study(
-        spec.study.name, directions, list(spec.objectives), spec=snapshot(spec), registry=registry,
-        columns=[column.row() for column in ready.columns], objectives=spec.objectives,
-        constraints=[(bound.column, bound.operator, bound.bound) for bound in spec.bounds],
-    )
+    try:
+        created = store.create_study(
+            spec.study.name, directions, list(spec.objectives), spec=snapshot(spec), registry=registry,
+            columns=[column.row() for column in ready.columns], objectives=spec.objectives,
+            constraints=[(bound.column, bound.operator, bound.bound) for bound in spec.bounds],
+        )
+    except StoreError:
+        if (found := store.find_study(spec.study.name)) is None:
+            raise
+        return found, (*notices, *check_drift(found, spec, registry))  # another run was faster
     return created, notices
 
 

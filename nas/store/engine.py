@@ -76,6 +76,11 @@ def sqlalchemy_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path.absolute())).render_as_string()
 
 
+def optuna_url(path: Path) -> str:
+    """The file as the URL that Optuna opens it by: it `format`s what it is given."""
+    return sqlalchemy_url(path).replace("{", "{{").replace("}", "}}")
+
+
 def engine_options(path: Path, busy_s: float, durability: Durability) -> dict[str, Any]:
     """Keyword arguments of `create_engine`; they can be pickled, as storages of Optuna are."""
     creator = partial(connect, str(path.absolute()), busy_s, durability)

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from nas.store.engine import Durability, begin_immediately, engine_options, reading, sqlalchemy_url
+from nas.store.engine import Durability, begin_immediately, engine_options, optuna_url, reading
 from nas.store.faults import is_busy
 from nas.store.optuna_rows import Known, insert_trial
 from nas.store.optuna_tables import KNOWN_SCHEMA
@@ -51,15 +51,14 @@ class StudyStorage(RDBStorage):
     """
 
     def __init__(self, path: Path, *, busy_s: float, durability: Durability) -> None:
-        # Optuna itself reports each new study on the terminal, and `format`s the URL that it is given.
+        # Optuna itself reports each new study on the terminal.
         logging.getLogger("optuna.storages._rdb.storage").setLevel(logging.WARNING)
         self._known: dict[int, Known] = {}
-        url = sqlalchemy_url(path).replace("{", "{{").replace("}", "}}")
         deadline = time.monotonic() + busy_s
         while True:
             try:
                 with reading():  # while it sets up its tables, Optuna reads on a second connection
-                    super().__init__(url, engine_kwargs=engine_options(path, busy_s, durability))
+                    super().__init__(optuna_url(path), engine_kwargs=engine_options(path, busy_s, durability))
                 break
             except (StorageInternalError, OperationalError) as error:
                 # Two processes set up one new file: the slower one begins again, and finds it done.

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from nas.errors import StoreError
 from nas.store import measurements, owner, reading, studies, trials
 from nas.store.database import Database
-from nas.store.engine import Durability, create_file, enter_wal, leave_wal, read_only_engine
+from nas.store.engine import Durability, create_file, enter_wal, leave_wal, optuna_url, read_only_engine
 from nas.store.faults import file_error
 from nas.store.location import BUSY_S, Contents, database_path, examine
 from nas.store.rows import ColumnRow, Direction, Measurement, Operator, StudyRow, TrialEnd, TrialRecord, TrialStart
@@ -113,6 +113,11 @@ class Store:
         if self._storage is None:
             raise StoreError(f"{self.path}: this database was opened read-only")
         return self._storage
+
+    @property
+    def optuna_url(self) -> str:
+        """What Optuna itself and its dashboard open this file by, wherever the process goes meanwhile."""
+        return optuna_url(self.path)
 
     def create_study(
         self,

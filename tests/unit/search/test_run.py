@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -143,3 +144,31 @@ def test_an_interrupted_network_that_has_been_evaluated_meanwhile_is_not_tried_a
     frame = report()
     assert list(frame["outcome"]) == ["ok", "interrupted", "ok"]
     assert frame["arch_id"][2] != frame["arch_id"][0]
+
+
+def test_the_study_that_is_returned_is_read_wherever_the_file_lies_and_the_process_goes(
+    spec, plugin, empty_database, tmp_path, monkeypatch
+):
+    folder = tmp_path / "a {strange} 100% place?"
+    folder.mkdir()
+    shutil.copy(empty_database, folder / "nas.db")
+    monkeypatch.chdir(folder)
+    study = nas.run(spec(), trials=1, storage="sqlite:///nas.db", plugins=[plugin])
+    monkeypatch.chdir(tmp_path)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["nas.db"]
+
+
+def test_a_study_that_another_run_creates_meanwhile_is_gone_on_with(spec, run, report, monkeypatch):
+    create = Store.create_study
+    others: list[int] = []
+
+    def slow(self: Store, *args: Any, **kwargs: Any) -> StudyRow:
+        if not others:
+            others.append(0)
+            run(spec(), 1)
+        return create(self, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "create_study", slow)
+    run(spec(), 2)
+    assert list(report()["outcome"]) == ["ok", "ok"]
