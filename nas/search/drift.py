@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.errors import StudyDriftError
-from nas.plugins import Plugins
-from nas.space import SearchSpace
+from nas.registry import Origin
+from nas.search.prepare import Prepared
 from nas.spec import StudySpec
+from nas.store.codec import plain
 from nas.store.rows import StudyRow
 
 FREE_TO_CHANGE = ("study", "plugins")
@@ -21,14 +22,24 @@ def snapshot(spec: StudySpec) -> dict[str, Any]:
     return frozen
 
 
-def registry_snapshot(spec: StudySpec, space: SearchSpace, plugins: Plugins) -> dict[str, Any]:
-    """Version, source digest and origin of every block that the study names."""
-    names = sorted({str(name) for stage in spec.stages for name in stage.block})
-    found = {}
-    for name in names:
-        origin = plugins.blocks.origin(name)
-        found[name] = {"version": space.blocks[name].version, "digest": origin.digest, "origin": origin.place}
-    return found
+def registry_snapshot(ready: Prepared) -> dict[str, Any]:
+    """Version, source digest and origin of every block that the study names and of the metric of each column, with the
+    conditions under which the column is measured here.
+    """
+    blocks, metrics = ready.plugins.blocks, ready.plugins.metrics
+    names = sorted({str(name) for stage in ready.spec.stages for name in stage.block})
+    return {
+        "blocks": {name: _entry(blocks[name].version, blocks.origin(name)) for name in names},
+        "columns": {
+            column.name: _entry(column.metric.version, metrics.origin(column.metric.name))
+            | {"metric": column.metric.name, "conditions": plain(column.conditions)}
+            for column in ready.columns if column.metric is not None
+        },
+    }
+
+
+def _entry(version: int, origin: Origin) -> dict[str, Any]:
+    return {"version": version, "digest": origin.digest, "origin": origin.place}
 
 
 def check_drift(study: StudyRow, spec: StudySpec, registry: Mapping[str, Any]) -> list[str]:
@@ -55,25 +66,37 @@ def check_drift(study: StudyRow, spec: StudySpec, registry: Mapping[str, Any]) -
         before, after = sections[0].get(key), sections[1][key]
         if before != after:
             notices.append(f"{key} is {after} from here on; the study began with {before}")
-    for name, entry in registry.items():
-        before = dict(study.registry).get(name)
-        if isinstance(before, Mapping) and before.get("version") != entry["version"]:
-            raise StudyDriftError(f"{spec.source}: study '{study.name}' was created with version "
-                                  f"{before.get('version')} of block '{name}', installed is version {entry['version']}")
-        if isinstance(before, Mapping) and before.get("digest") != entry["digest"]:
-            notices.append(f"the source of block '{name}' has changed since the study began")
-    return notices
+    for section in registry:
+        began: Any = study.registry.get(section, {})
+        for name, now in registry[section].items():
+            if name in began:
+                notices += _source_drift(f"{spec.source}: study '{study.name}'", section, name, began[name], now)
+    return list(dict.fromkeys(notices))
 
 
-def _difference(old: Any, new: Any, place: str) -> str | None:
+def _source_drift(study: str, section: str, name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One entry of the registry: notices; raises as `check_drift` does."""
+    what = f"block '{name}'" if section == "blocks" else f"metric '{now['metric']}'"
+    if before["version"] != now["version"]:
+        raise StudyDriftError(f"{study} was created with version {before['version']} of {what}, installed is version "
+                              f"{now['version']}")
+    place = f"{section}.{name}"
+    if where := _difference(before.get("conditions"), now.get("conditions"), place, "here it is"):
+        raise StudyDriftError(f"{study} was measured under another {where}\n"
+                              "Such values do not compare: give this study file another name, or go on where the study "
+                              "was begun.")
+    return [] if before["digest"] == now["digest"] else [f"the source of {what} has changed since the study began"]
+
+
+def _difference(old: Any, new: Any, place: str, says: str = "the file says") -> str | None:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*old, *new]):
-            if found := _difference(old.get(key), new.get(key), f"{place}.{key}"):
+            if found := _difference(old.get(key), new.get(key), f"{place}.{key}", says):
                 return found
         return None
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            if found := _difference(one, other, f"{place}[{index}]"):
+            if found := _difference(one, other, f"{place}[{index}]", says):
                 return found
         return None
-    return None if old == new else f"{place}: {json.dumps(old)}, the file says {json.dumps(new)}"
+    return None if old == new else f"{place}: {json.dumps(old)}, {says} {json.dumps(new)}"

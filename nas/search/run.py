@@ -75,7 +75,7 @@ def carry_out(
     if isinstance(total, bool) or not isinstance(total, int) or total < 1:
         raise SpecError(f"trials: must be a whole number from 1, got {total!r}")
     if (found := Store.peek(storage, ready.spec.study.name)) is not None:
-        check_drift(found, ready.spec, registry_snapshot(ready.spec, ready.space, ready.plugins))
+        check_drift(found, ready.spec, registry_snapshot(ready))
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
@@ -86,7 +86,7 @@ def carry_out(
 
 def _find_or_create(store: Store, ready: Prepared) -> tuple[StudyRow, tuple[str, ...]]:
     spec = ready.spec
-    registry = registry_snapshot(spec, ready.space, ready.plugins)
+    registry = registry_snapshot(ready)
     notices = tuple(dict.fromkeys(column.notice for column in ready.columns if column.notice))
     if (found := store.find_study(spec.study.name)) is not None:
         return found, (*notices, *check_drift(found, spec, registry))

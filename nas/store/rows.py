@@ -42,7 +42,8 @@ class StudyRow:
         uuid: 32 hex digits, also in Optuna's user attributes. Our rows are keyed by it: Optuna reuses its ids.
         created_at: ISO 8601, UTC.
         spec: snapshot of the study file.
-        registry: snapshot of the plugins: name -> version, digest, origin.
+        registry: snapshot of the plugins: "blocks" and "columns" (of the metric behind each), name -> version, digest,
+            origin; of a column also its metric and the conditions under which it is measured.
         objectives: column -> direction, in the order of Optuna's values.
         constraints: (column, operator, bound), inclusive, in the column's unit.
     """

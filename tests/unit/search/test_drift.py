@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,16 +13,16 @@ from nas.search.drift import check_drift, registry_snapshot, snapshot
 from nas.store.rows import StudyRow
 
 
-def created(ready, **registry) -> StudyRow:
+def created(ready, section="blocks", **entry) -> StudyRow:
     """The row of a study as it was created, read back from a database: everything has been JSON."""
-    frozen = registry_snapshot(ready.spec, ready.space, ready.plugins)
-    frozen = {name: entry | registry for name, entry in frozen.items()}
+    frozen = registry_snapshot(ready)
+    frozen[section] = {name: old | entry for name, old in frozen[section].items()}
     spec, frozen = json.loads(json.dumps([snapshot(ready.spec), frozen]))
     return StudyRow("0" * 32, "tiny", 1, "2026-01-01T00:00:00+00:00", "0.1.0", spec, frozen, (), dict(ready.spec.objectives), ())
 
 
-def drift(before, after, **registry) -> list[str]:
-    return check_drift(created(before, **registry), after.spec, registry_snapshot(after.spec, after.space, after.plugins))
+def drift(before, after, section="blocks", **entry) -> list[str]:
+    return check_drift(created(before, section, **entry), after.spec, registry_snapshot(after))
 
 
 def test_a_snapshot_writes_every_default_out_and_no_path(make):
@@ -34,12 +35,17 @@ def test_a_snapshot_writes_every_default_out_and_no_path(make):
     assert "source" not in frozen
 
 
-def test_a_registry_snapshot_has_version_digest_and_origin_of_the_blocks_that_are_named(make):
-    ready = make(stage={"block": ["mbconv", "conv"]})
-    frozen = registry_snapshot(ready.spec, ready.space, ready.plugins)
-    assert list(frozen) == ["conv", "mbconv"]
+def test_a_registry_snapshot_has_version_digest_and_origin_of_the_blocks_and_metrics_that_are_named(make):
+    ready = make(stage={"block": ["mbconv", "conv"]}, columns={"again": {"metric": "slow"}})
+    frozen = registry_snapshot(ready)
+    assert list(frozen) == ["blocks", "columns"]
+    assert list(frozen["blocks"]) == ["conv", "mbconv"]
     origin = ready.plugins.blocks.origin("conv")
-    assert frozen["conv"] == {"version": 1, "digest": origin.digest, "origin": origin.place}
+    assert frozen["blocks"]["conv"] == {"version": 1, "digest": origin.digest, "origin": origin.place}
+    assert list(frozen["columns"]) == ["width", "again"]  # macs is no metric
+    origin = ready.plugins.metrics.origin("slow")
+    assert frozen["columns"]["again"] == {
+        "version": 1, "digest": origin.digest, "origin": origin.place, "metric": "slow", "conditions": {}}
 
 
 def test_the_same_file_has_not_drifted(make):
@@ -115,3 +121,36 @@ def test_another_source_of_the_same_version_goes_on_with_a_word(make):
 
 def test_another_place_of_the_same_source_is_no_drift(make):
     assert drift(make(), make(), origin="elsewhere/blocks.py") == []
+
+
+def test_another_version_of_a_metric_is_refused_with_both(make):
+    with pytest.raises(StudyDriftError, match="created with version 3 of metric 'width', installed is version 1"):
+        drift(make(), make(), "columns", version=3)
+
+
+def test_another_source_of_a_metric_goes_on_with_one_word_for_all_of_its_columns(make):
+    ready = make(columns={"again": {"metric": "width"}})
+    told = ["the source of metric 'width' has changed since the study began"]
+    assert drift(ready, ready, "columns", digest="0" * 12) == told
+
+
+@pytest.mark.parametrize("before, after, told", [
+    ({"device": "cpu"}, {"device": "cuda:0"}, 'columns.width.device: "cpu", here it is "cuda:0"'),
+    ({"threads": [1, 2]}, {"threads": (1, 3)}, "columns.width.threads[1]: 2, here it is 3"),
+    ({}, {"environment": "0123456789ab"}, 'columns.width.environment: null, here it is "0123456789ab"'),
+])
+def test_a_study_whose_values_would_not_compare_is_refused_with_the_condition_that_differs(make, before, after, told):
+    ready = make()
+    here = replace(ready, columns=tuple(replace(column, conditions=after) for column in ready.columns))
+    with pytest.raises(StudyDriftError) as error:
+        drift(ready, here, "columns", conditions=before)
+    assert str(error.value).splitlines() == [
+        f"tiny.toml: study 'tiny' was measured under another {told}",
+        "Such values do not compare: give this study file another name, or go on where the study was begun.",
+    ]
+
+
+def test_the_same_conditions_are_no_drift(make):
+    ready = make()
+    here = replace(ready, columns=tuple(replace(column, conditions={"cpus": (1, 2)}) for column in ready.columns))
+    assert drift(here, here) == []
