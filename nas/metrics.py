@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -148,7 +148,7 @@ def as_estimate(value: object, metric: str) -> Estimate:
     """What a metric returned, as an `Estimate` of floats.
 
     Raises:
-        TypeError: it is neither a number nor an `Estimate`.
+        TypeError: it is neither a number nor an `Estimate`, or something in the `Estimate` is of another type.
     """
     estimate = value if isinstance(value, Estimate) else None
     number = estimate.value if estimate else value
@@ -158,7 +158,28 @@ def as_estimate(value: object, metric: str) -> Estimate:
         raise TypeError(f"metric '{metric}' must return a number or an Estimate, got {type(value).__name__}") from None
     if estimate is None:
         return Estimate(number)
-    return Estimate(number, *(getattr(estimate, name) for name in list(Estimate.__dataclass_fields__)[1:]))
+    for name, kind in (("conditions", Mapping), ("environment", Mapping | None), ("message", str)):
+        if not isinstance(found := getattr(estimate, name), kind):
+            raise TypeError(f"metric '{metric}': {name} of its Estimate cannot be a {type(found).__name__}")
+    return replace(
+        estimate, value=number, low=_end(estimate.low, "low", metric), high=_end(estimate.high, "high", metric),
+        iqr=_end(estimate.iqr, "iqr", metric), samples=_samples(estimate.samples, metric),
+    )
+
+
+def _end(value: object, name: str, metric: str) -> float | None:
+    try:
+        return None if value is None else float(value)  # type: ignore[arg-type]  # as above
+    except (TypeError, ValueError):
+        raise TypeError(f"metric '{metric}': {name} of its Estimate must be a number, got {type(value).__name__}"
+                        ) from None
+
+
+def _samples(values: Sequence[object], metric: str) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, values))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"metric '{metric}': samples of its Estimate must be numbers") from None
 
 
 def is_finite(value: float | None) -> bool:

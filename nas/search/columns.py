@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nas.choices import shown
-from nas.errors import NasError, PluginError, SpecError, nearest
-from nas.metrics import MetricSpec, Setting
+from nas.errors import NasError, PluginError, SpecError, StoreError, nearest
+from nas.metrics import Estimate, MetricContext, MetricSpec, Setting, as_estimate
 from nas.outcomes import COST_COLUMNS
 from nas.plugins import Plugins
 from nas.space import SearchSpace
 from nas.spec import Bound, StudySpec
+from nas.store.codec import plain
 from nas.store.rows import COST, ColumnRow
 
 ORDER = {"free": 0, "cheap": 1, "expensive": 2}
@@ -53,6 +54,24 @@ class Column:
             "seed": seed if self.metric.seeded else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def ask(self, context: MetricContext) -> Estimate:
+        """What the metric says of a candidate, such that the store can keep it.
+
+        Raises:
+            TypeError: that is no number and no `Estimate`, or it holds what cannot be kept.
+            BaseException: whatever the metric raises.
+        """
+        if self.metric is None:
+            raise ValueError(f"{self.name} is no measurement")
+        found = as_estimate(self.metric.compute(context), self.metric.name)
+        try:
+            plain(found.conditions)
+            plain(found.environment)
+            float(str(found.conditions.get("reference_ratio") or 1))
+        except (StoreError, ValueError) as error:
+            raise TypeError(f"metric '{self.metric.name}': conditions or environment of its Estimate: {error}") from None
+        return found
 
     def row(self) -> ColumnRow:
         """As the store keeps it."""

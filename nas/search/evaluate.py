@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nas.errors import MeasureError, NasError
-from nas.metrics import Estimate, MetricContext, as_estimate, is_finite
+from nas.metrics import Estimate, MetricContext, is_finite
 from nas.outcomes import ITS_OWN_FAULT, OUTCOMES
 from nas.plugins import Plugins
 from nas.search.columns import Column, broken
@@ -110,9 +110,6 @@ def _compute(
     from nas.latency.faults import outcome_of
     from nas.network import build_network
 
-    metric = column.metric
-    if metric is None:
-        raise NasError(f"{column.name} is a cost, and known already")
     context = MetricContext(
         candidate.arch, candidate.arch.input_shape, column.options, spec.study.seed,
         str(column.conditions.get("device", column.options.get("device", "cpu"))),
@@ -121,13 +118,13 @@ def _compute(
         known_cost=candidate.cost,
     )
     try:
-        estimate = as_estimate(metric.compute(context), metric.name)
+        estimate = column.ask(context)
     except MeasureError as error:
         outcome = error.outcome if error.outcome in OUTCOMES[1:] else "metric_error"
         return None, outcome, str(error)
     except NasError as error:
         return None, "invalid", str(error)
-    except Exception as error:  # noqa: BLE001  # a stranger's metric may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's metric may raise anything, `sys.exit()` too
         outcome = outcome_of(error)
         return None, "metric_error" if outcome == "invalid" else outcome, f"{type(error).__name__}: {error}"
     if not is_finite(estimate.value):

@@ -92,6 +92,30 @@ def test_an_estimate_keeps_all_that_it_says() -> None:
     assert type(as_estimate(given, "depth").value) is float
 
 
+def test_numbers_of_any_kind_in_an_estimate_become_floats() -> None:
+    given = nas.Estimate(torch.tensor(2), np.float32(1.5), torch.tensor(2.5), np.array([1, 2, 3]), np.float32(0.25))  # type: ignore[arg-type]
+    found = as_estimate(given, "depth")
+    assert (found.value, found.low, found.high, found.samples, found.iqr) == (2.0, 1.5, 2.5, (1.0, 2.0, 3.0), 0.25)
+    assert {type(number) for number in (found.value, found.low, found.high, *found.samples, found.iqr)} == {float}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"low": "one"}, "low of its Estimate must be a number, got str"),
+        ({"high": [3]}, "high of its Estimate must be a number, got list"),
+        ({"samples": [[1, 2], [3, 4]]}, "samples of its Estimate must be numbers"),
+        ({"samples": 3}, "samples of its Estimate must be numbers"),
+        ({"conditions": None}, "conditions of its Estimate cannot be a NoneType"),
+        ({"environment": "here"}, "environment of its Estimate cannot be a str"),
+        ({"message": None}, "message of its Estimate cannot be a NoneType"),
+    ],
+)
+def test_an_estimate_of_other_things_is_refused_by_name(wrong: dict[str, object], said: str) -> None:
+    with pytest.raises(TypeError, match=f"metric 'depth': {said}"):
+        as_estimate(nas.Estimate(1.0, **wrong), "depth")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("value", [None, "two", [1, 2], {}, nas.Estimate(None)])  # type: ignore[arg-type]
 def test_what_is_no_number_is_refused_with_the_metric_and_the_type(value: object) -> None:
     with pytest.raises(TypeError, match=f"metric 'depth' must return a number or an Estimate, got {type(value).__name__}"):

@@ -32,7 +32,7 @@ def act(context):
         if kind == "measure":
             raise nas.MeasureError("told so", text)
         raise {"value": ValueError, "memory": MemoryError, "runtime": RuntimeError, "block": nas.BlockError,
-               "ctrl_c": KeyboardInterrupt}[kind](text)
+               "ctrl_c": KeyboardInterrupt, "exit": SystemExit}[kind](text)
     if context.options["answers"] == "a text":
         return "a text"
     return float(context.options["answers"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import nas
 from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.prepare import Prepared
@@ -140,6 +141,26 @@ def test_a_metric_that_returns_no_number_is_told_so(evaluated):
     done = evaluated(columns={"slow": {"answers": "a text"}})
     assert done.outcome == "metric_error"
     assert done.message == "slow: TypeError: metric 'slow' must return a number or an Estimate, got str"
+
+
+@pytest.mark.parametrize("conditions, said", [
+    ({"layer": object()}, "cannot be stored: a object is not text, number, list or mapping"),
+    ({"reference_ratio": "unknown"}, "could not convert string to float"),
+])
+def test_an_estimate_that_cannot_be_kept_is_the_metrics_error(make, proposer, store, conditions, said):
+    ready = make(objectives={"slow": "maximize"})
+    column, = ready.columns
+    answer = lambda context: nas.Estimate(1.0, conditions=conditions)  # noqa: E731
+    columns = (replace(column, metric=replace(column.metric, compute=answer)),)
+    done = evaluate(proposer(ready).look(FIRST), spec=ready.spec, columns=columns, plugins=ready.plugins, store=store)
+    assert done.outcome == "metric_error"
+    assert done.message.startswith("slow: TypeError: metric 'slow': conditions or environment of its Estimate: ")
+    assert said in done.message
+
+
+def test_a_metric_that_leaves_the_program_is_a_failure_like_any_other(evaluated):
+    done = evaluated(columns={"slow": {"raises": "exit:0"}})
+    assert (done.outcome, done.message) == ("metric_error", "slow: SystemExit: 0")
 
 
 @pytest.mark.parametrize("outcome", ITS_OWN_FAULT)
