@@ -286,6 +286,16 @@ def test_mistakes_in_columns(given, message):
     assert refused(columns=given) == f"s.toml: {message}"
 
 
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_no_column_is_named_like_an_end_of_the_interval_of_another(end):
+    told = "in a report, an end of the interval of 'mine' is named so; choose another name for one of the two columns"
+    assert refused(columns={f"mine_{end}": {"metric": "naswot"}}, objectives={"mine": "maximize"}) == (
+        f"s.toml: columns.mine_{end}: {told}")
+    assert refused(constraints={f"mine_{end}": "<= 1"}, columns={"mine": {"metric": "naswot"}}) == (
+        f"s.toml: constraints.mine_{end}: {told}")
+    assert parsed(columns={f"params_{end}": {"metric": "naswot"}}).columns  # a cost has no interval
+
+
 def test_plugins_are_a_list_of_paths():
     assert refused(plugins="mine.py") == "s.toml: plugins: must be a list, got 'mine.py'"
     assert refused(plugins=[3]) == "s.toml: plugins[0]: Input should be a valid string, got 3"
