@@ -46,6 +46,8 @@ class MeasureError(NasError):
     raises becomes `metric_error`.
     """
 
+    exit_code = 1
+
     def __init__(self, message: str, outcome: str = "metric_error") -> None:
         super().__init__(message)
         self.outcome = outcome

@@ -14,7 +14,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from rich.console import Console
 
-from nas.errors import SpecError, StoreError
+from nas.errors import MeasureError, SpecError, StoreError
 from nas.outcomes import NOT_ITS_FAULT
 from nas.search.bar import shown
 from nas.search.drift import check_drift, registry_snapshot, snapshot
@@ -62,6 +62,7 @@ def run(
     Raises:
         NasError: what the caller gave is not what it should be; nothing was written.
         NothingFeasibleError: 200 proposals in a row were rejected.
+        MeasureError: 10 trials in a row failed by no fault of theirs.
         KeyboardInterrupt: after everything finished so far is saved.
     """
     return carry_out(prepare(study, plugins, device, entry_points), trials, storage, observer)
@@ -122,6 +123,10 @@ def _logged(told: Progress) -> None:
         log.warning(notice)
 
 
+MAX_UNLUCKY = 10
+"""Trials in a row that the machine fails, each tried again without counting, after which the search gives up."""
+
+
 class _Search:
     """The loop over the trials of one run."""
 
@@ -130,6 +135,7 @@ class _Search:
         self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
         self._proposer = Proposer(ready.spec, ready.space, ready.columns)
         self._tally = Tally(ready.spec.objectives)
+        self._unlucky = 0
 
     def go_on(self, notices: tuple[str, ...]) -> None:
         """Runs trials until there are enough, or none is left."""
@@ -174,6 +180,12 @@ class _Search:
         if done.outcome == "ok" and done.feasible:
             self._tally.add(done.values)
         self._tell(last=done)
+        self._unlucky = self._unlucky + 1 if done.outcome in NOT_ITS_FAULT else 0
+        if self._unlucky == MAX_UNLUCKY:
+            raise MeasureError(
+                f"{MAX_UNLUCKY} trials in a row could not be measured, the last one: {done.outcome}: {done.message}\n"
+                "What was finished is saved: mend the machine, then run the study again to go on.", done.outcome
+            )
 
     def _tell(self, doing: str = "", last: Evaluation | None = None, notices: tuple[str, ...] = ()) -> None:
         finished = self._store.count_finished(self._row)

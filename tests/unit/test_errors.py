@@ -59,5 +59,5 @@ def test_nothing_is_near_to_nothing() -> None:
 
 def test_a_mistake_of_the_caller_s_exits_with_2_and_a_run_that_failed_with_1() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, nas.NasError)]
-    assert {kind.__name__ for kind in kinds if kind.exit_code == 1} == {"NothingFeasibleError"}
+    assert {kind.__name__ for kind in kinds if kind.exit_code == 1} == {"MeasureError", "NothingFeasibleError"}
     assert {kind.exit_code for kind in kinds} == {1, 2}
