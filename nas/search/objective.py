@@ -72,8 +72,8 @@ class Objective:
         self._check_directions(trial)
         try:
             values = {name: _suggest(trial, name, dist) for name, dist in self._proposer.distributions.items()}
-        except ExhaustedError:
-            _stop(trial)
+        except ExhaustedError as error:
+            _stop(trial, str(error))
         found = self._proposer.look(values)
         if isinstance(found, Rejected):
             done = Evaluation(found.outcome, found.reason, dict(found.free))
@@ -125,9 +125,8 @@ def _note(trial: BaseTrial, facts: Mapping[str, object]) -> None:
         trial.set_user_attr(name, value)
 
 
-def _stop(trial: BaseTrial) -> None:
+def _stop(trial: BaseTrial, told: str) -> None:
     """Ends the study of a trial for which no network is left."""
-    told = "the space is exhausted: every network of it that keeps the free constraints is evaluated"
     _note(trial, {"outcome": "interrupted", "message": told})
     with contextlib.suppress(RuntimeError):  # outside of `optimize`, by ask and tell, there is no loop to stop
         trial.study.stop()  # type: ignore[attr-defined]  # only a trial of a study asks a sampler

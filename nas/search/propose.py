@@ -35,7 +35,7 @@ _ASKS = 5
 
 
 class ExhaustedError(Exception):
-    """Every network of the space that keeps the free constraints has been evaluated."""
+    """No network is left to evaluate; the message says how that is known."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,11 @@ class Proposer:
                 if isinstance(found, Candidate):
                     return replace(found, sampler=name, rejected=reasons.total())
             if tried:
-                raise ExhaustedError
+                raise ExhaustedError("the space is exhausted: every network of it that keeps the free constraints is "
+                                     "evaluated")
         elif set(reasons) == {"already evaluated"}:
-            raise ExhaustedError
+            raise ExhaustedError(f"the space is exhausted: {reasons.total()} proposals in a row were networks that are "
+                                 "evaluated")
         told = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(4))
         raise NothingFeasibleError(f"{reasons.total()} proposals in a row were rejected:\n{told}\n"
                                    "Loosen the constraint, or give the stages choices that keep it.")

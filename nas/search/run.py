@@ -148,8 +148,8 @@ class _Search:
             self._tell(f"trial {len(records)}: proposing a network")
             try:
                 candidate = self._next(records)
-            except ExhaustedError:
-                self._tell(notices=("the space is exhausted: every network of it is evaluated",))
+            except ExhaustedError as error:
+                self._tell(notices=(str(error),))
                 return
             self._run_one(candidate)
 

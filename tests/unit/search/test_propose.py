@@ -170,7 +170,7 @@ def test_a_proposal_that_no_sampler_made_carries_no_notes_of_one(history):
 def test_every_network_of_the_space_is_found_and_then_it_is_exhausted(history):
     made = history(constraints={"params": "<= 7000"})
     assert len({candidate.arch.arch_id for candidate in made.grow(11)}) == 11
-    with pytest.raises(ExhaustedError):
+    with pytest.raises(ExhaustedError, match="every network of it that keeps the free constraints is evaluated"):
         made.propose()
 
 
@@ -186,7 +186,7 @@ def test_a_space_too_large_to_look_through_is_exhausted_when_all_proposals_repea
     monkeypatch.setattr("nas.search.propose.ENUMERABLE", 0)
     made = history()
     made.tried = {made.ready.space.decode(values).arch_id for values in made.ready.space.everything()}
-    with pytest.raises(ExhaustedError):
+    with pytest.raises(ExhaustedError, match="200 proposals in a row were networks that are evaluated"):
         made.propose()
 
 
