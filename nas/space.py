@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from typing import Protocol
 
 from nas.arch import Architecture, Head, Norm, Stage, Stem
 from nas.blocks import RESERVED, BlockRegistry, BlockSpec, never
@@ -23,12 +22,6 @@ from nas.spec import StageSection, StudySpec
 
 Values = Mapping[str, Choice]
 """A choice of every dimension, by the dimension's name."""
-
-
-class Suggesting(Protocol):
-    """The part of an Optuna trial that a space needs."""
-
-    def suggest_categorical(self, name: str, choices: tuple[Choice, ...]) -> Choice: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -149,14 +142,6 @@ class SearchSpace:
         channels, height, width = self.spec.input.shape
         resolutions = self.spec.input.resolution
         return tuple((channels, side, side) for side in resolutions) if resolutions else ((channels, height, width),)
-
-    def suggest(self, trial: Suggesting) -> Architecture:
-        """The architecture that `trial` suggests.
-
-        Raises:
-            SpecError, BlockError: this choice is no network, and why.
-        """
-        return self.decode({d.name: trial.suggest_categorical(d.name, d.choices) for d in self.dimensions})
 
     def decode(self, values: Values) -> Architecture:
         """The canonical architecture of a choice of every dimension.

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from optuna.trial import FixedTrial
 from torch import nn
 
 import nas
@@ -198,14 +197,6 @@ def test_what_no_block_accepts_is_told_with_its_stage():
 def test_identities_are_left_out():
     made = space(stage(), stage(block=["identity", "conv"]))
     assert len(made.decode({"stage1.block": "identity"}).stages) == 1
-
-
-def test_suggest_asks_a_trial_for_every_dimension():
-    made = space(stage(kernel=[3, 5], channels=[8, 16]))
-    values = {"stage0.kernel": 5, "stage0.channels": 16}
-    trial = FixedTrial(values)
-    assert made.suggest(trial) == made.decode(values)
-    assert trial.params == values
 
 
 # --- what a file cannot mean
