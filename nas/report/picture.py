@@ -143,8 +143,28 @@ def _front(rows: pd.DataFrame, x: _Axis, y: _Axis, line: bool) -> Iterator[str]:
                 yield f'<path d="{bar}" stroke="{_FRONT}" stroke-opacity="0.6"/>'
         told = f"trial {row['trial']}: {x.column} {x.text(row[x.column])}, {y.column} {y.text(row[y.column])}"
         yield f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="{_FRONT}"><title>{escape(told)}</title></circle>'
-        if len(points) <= MOST_LABELS:
-            yield f'<text x="{across + 7:.1f}" y="{up - 7:.1f}" font-size="10" fill="{_FRONT}">{row["trial"]}</text>'
+    if len(points) <= MOST_LABELS:
+        for text, (across, up) in _labels(list(map(str, rows["trial"])), points):
+            yield f'<text x="{across:.1f}" y="{up:.1f}" font-size="10" fill="{_FRONT}">{text}</text>'
+
+
+def _labels(
+    texts: Sequence[str], points: Sequence[tuple[float, float]]
+) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Where each label goes so that it lies at no other point and over no other label; one that has no such place is
+    left out, and stands in its point's title alone.
+    """
+    taken: list[tuple[float, float, float, float]] = []
+    for place, (text, (across, up)) in enumerate(zip(texts, points, strict=True)):
+        others = [(x - 12, y - 18, x + 12, y + 18) for at, (x, y) in enumerate(points) if at != place]
+        width = 6.0 * len(text)
+        for left, base in ((across + 7, up - 6), (across - 7 - width, up - 6), (across + 7, up + 14),
+                           (across - 7 - width, up + 14), (across - width / 2, up - 10), (across - width / 2, up + 18)):
+            box = (left, base - 9, left + width, base)
+            if all(box[2] < x1 or x2 < box[0] or box[3] < y1 or y2 < box[1] for x1, y1, x2, y2 in (*others, *taken)):
+                taken.append(box)
+                yield text, (left, base)
+                break
 
 
 def _legend(objectives: int, infeasible: bool) -> Iterator[str]:

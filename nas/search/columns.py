@@ -70,7 +70,8 @@ class Column:
             plain(found.environment)
             float(str(found.conditions.get("reference_ratio") or 1))
         except (StoreError, ValueError) as error:
-            raise TypeError(f"metric '{self.metric.name}': conditions or environment of its Estimate: {error}") from None
+            what = "conditions or environment of its Estimate"
+            raise TypeError(f"metric '{self.metric.name}': {what}: {error}") from None
         return found
 
     def row(self) -> ColumnRow:

@@ -124,7 +124,7 @@ def _compute(
         return None, outcome, str(error)
     except NasError as error:
         return None, "invalid", str(error)
-    except (Exception, SystemExit) as error:  # a stranger's metric may raise anything, `sys.exit()` too
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything, `sys.exit()` too
         outcome = outcome_of(error)
         return None, "metric_error" if outcome == "invalid" else outcome, f"{type(error).__name__}: {error}"
     if not is_finite(estimate.value):

@@ -94,7 +94,7 @@ class Proposer:
             if column.metric is not None and column.free:
                 try:
                     found = column.ask(self._context(arch, cost, column))
-                except (Exception, SystemExit) as error:  # a stranger's metric may raise anything
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything
                     return Rejected(f"{column.name} raises {type(error).__name__}: {error}", "metric_error", arch, free)
                 if not is_finite(found.value):
                     return Rejected(f"{column.name} is {found.value}", "nan", arch, free)

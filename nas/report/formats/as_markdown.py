@@ -186,10 +186,18 @@ def _conditions(report: Report) -> list[str]:
         [[*map(in_markdown, known), str(n)] for known, n in sorted(counted.items())],
     )
     for fingerprint, environment in report.environments.items():
-        told = ", ".join(f"{in_markdown(name)} {in_markdown(value)}" for name, value in environment.items()
-                         if name not in _PRIVATE and isinstance(value, str | int | float))
+        told = ", ".join(
+            f"{in_markdown(name)} {in_markdown(_released(name, value))}" for name, value in environment.items()
+            if name not in _PRIVATE and isinstance(value, str | int | float)
+        )
         lines += ["", f"Environment {in_markdown(fingerprint)}: {told}"]
     return lines
+
+
+def _released(name: str, value: object) -> object:
+    """An operating system by its public version, without what a provider has added to it."""
+    public = re.match(r"\w+ \d+(\.\d+)*", str(value)) if name == "os" else None
+    return public[0] if public else value
 
 
 def _plain(value: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.report.picture import HEIGHT, WIDTH, nice_ticks, picture
+from nas.report.picture import HEIGHT, WIDTH, _labels, nice_ticks, picture
 from nas.report.report import Report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -113,3 +113,11 @@ def test_ticks_are_round_numbers(low: float, high: float, ticks: list[float]) ->
 
 def test_counted_things_have_whole_ticks() -> None:
     assert nice_ticks(0, 1, whole=True) == [0, 1]
+
+
+def test_a_label_lies_at_no_other_point_and_is_left_out_where_there_is_no_room() -> None:
+    points = [(100.0, 100.0), (112.0, 100.0), (300.0, 300.0), (301.0, 301.0), (300.0, 301.0)]
+    placed = dict(_labels(["25", "17", "1", "2", "3"], points))
+    assert placed["25"][0] < 100
+    assert placed["17"][0] > 112
+    assert not {"1", "2", "3"} & placed.keys()

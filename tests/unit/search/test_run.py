@@ -11,8 +11,8 @@ import pytest
 from optuna.trial import Trial, TrialState, create_trial
 
 import nas
-from nas.search.progress import Progress
 from nas.search.prepare import prepare
+from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
 from nas.search.run import _recover
 from nas.store import Store, StudyRow, TrialEnd, TrialStart
