@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from nas.choices import shown
-from nas.errors import NasError, PluginError, SpecError, StoreError, nearest
+from nas.errors import MeasureError, NasError, PluginError, SpecError, StoreError, nearest
 from nas.metrics import Estimate, MetricContext, MetricSpec, Setting, as_estimate
 from nas.outcomes import COST_COLUMNS
 from nas.plugins import Plugins
@@ -59,6 +59,8 @@ class Column:
         """What the metric says of a candidate, such that the store can keep it.
 
         Raises:
+            MeasureError: `contaminated` where it found a condition to be another than the column's, which is in the
+                key of all that it measures.
             TypeError: that is no number and no `Estimate`, or it holds what cannot be kept.
             BaseException: whatever the metric raises.
         """
@@ -66,12 +68,16 @@ class Column:
             raise ValueError(f"{self.name} is no measurement")
         found = as_estimate(self.metric.compute(context), self.metric.name)
         try:
-            plain(found.conditions)
+            conditions: Any = plain(found.conditions)
             plain(found.environment)
             float(str(found.conditions.get("reference_ratio") or 1))
         except (StoreError, ValueError) as error:
             what = "conditions or environment of its Estimate"
             raise TypeError(f"metric '{self.metric.name}': {what}: {error}") from None
+        for name, began in self.conditions.items():
+            if name in conditions and conditions[name] != plain(began):
+                raise MeasureError(f"{name} was {shown(began)} when the run began, and is {shown(conditions[name])} now: "
+                                   "run the study again", "contaminated")
         return found
 
     def row(self) -> ColumnRow:

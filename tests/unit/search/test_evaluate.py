@@ -158,6 +158,23 @@ def test_an_estimate_that_cannot_be_kept_is_the_metrics_error(make, proposer, st
     assert said in done.message
 
 
+def test_what_is_measured_under_another_condition_than_its_key_says_is_not_kept_as_good(make, proposer, store):
+    ready = make(objectives={"slow": "maximize"})
+    column, = ready.columns
+    answer = lambda context: nas.Estimate(1.0, conditions={"data": "new", "rows": [1, 2], "more": 3})  # noqa: E731
+    metric = replace(column.metric, compute=answer)
+
+    def outcome(**conditions: object) -> Evaluation:
+        columns = (replace(column, metric=metric, conditions=conditions),)
+        candidate = proposer(ready).look(FIRST)
+        return evaluate(candidate, spec=ready.spec, columns=columns, plugins=ready.plugins, store=store)
+
+    assert outcome(data="new", rows=(1, 2), other=4).outcome == "ok"
+    done = outcome(data="old")
+    assert done.outcome == "contaminated"
+    assert done.message == "slow: data was 'old' when the run began, and is 'new' now: run the study again"
+
+
 def test_a_metric_that_leaves_the_program_is_a_failure_like_any_other(evaluated):
     done = evaluated(columns={"slow": {"raises": "exit:0"}})
     assert (done.outcome, done.message) == ("metric_error", "slow: SystemExit: 0")
