@@ -20,7 +20,7 @@ class Column:
     Attributes:
         unit: of its values, "" where they have none.
         source: "optuna", "nas", `COST`, "parameter", or where the metric comes from.
-        required: whether every report has it, whatever the study.
+        required: whether every report has it, or of a study's own column, whether the study optimises or bounds it.
         kind: see `Kind`.
         direction: which way is better, None where neither is.
     """

@@ -25,9 +25,10 @@ def write_page(report: Report, out: Path) -> tuple[Path, Path]:
     image = out.with_suffix(".svg")
     if image == out:
         raise SpecError(f"{out}: this is where the page's picture goes; name the page .md")
+    page, drawn = as_markdown.render(report, image.name), picture(report)  # both, before anything is written
     try:
-        out.write_text(as_markdown.render(report, image.name), encoding="utf-8")
-        image.write_text(picture(report), encoding="utf-8")
+        out.write_text(page, encoding="utf-8")
+        image.write_text(drawn, encoding="utf-8")
     except OSError as error:
-        raise StoreError(f"cannot write {out}: {error.strerror}; give another path") from None
+        raise StoreError(f"cannot write {error.filename}: {error.strerror}; give another path") from None
     return out, image

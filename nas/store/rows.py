@@ -21,7 +21,7 @@ class ColumnRow:
     Attributes:
         source: `COST`, or where the metric comes from (a distribution's module, a local file).
         role: the strongest that applies: an objective that is also bounded is an objective.
-        required: whether a candidate counts as evaluated only with this column: objectives and constraints.
+        required: whether the study optimises or bounds it; any other column is there to be reported.
     """
 
     name: str

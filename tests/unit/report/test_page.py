@@ -27,3 +27,21 @@ def test_a_page_named_like_its_picture_is_refused_and_nothing_is_written(report:
 def test_a_place_that_cannot_be_written_is_named(report: Report, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"none"):
         write_page(report, tmp_path / "none" / "report.md")
+
+
+def test_the_file_that_cannot_be_written_is_named_though_it_is_the_picture(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "report.svg").mkdir()
+    with pytest.raises(StoreError, match=r"cannot write .*report\.svg: "):
+        write_page(report, tmp_path / "report.md")
+
+
+def test_a_study_that_cannot_be_drawn_leaves_no_page_behind(
+    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(_: Report) -> str:
+        raise StoreError("damaged")
+
+    monkeypatch.setattr("nas.report.page.picture", damaged)
+    with pytest.raises(StoreError, match="damaged"):
+        write_page(report, tmp_path / "report.md")
+    assert not list(tmp_path.iterdir())
