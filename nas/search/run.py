@@ -80,8 +80,7 @@ def carry_out(
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
-            _recover(store, row, ready.spec, alone)
-            _Search(store, row, ready, total, tell).go_on(notices)
+            _Search(store, row, ready, total, tell, alone).go_on(notices)
     return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
 
 
@@ -127,11 +126,18 @@ MAX_UNLUCKY = 10
 """Trials in a row that the machine fails, each tried again without counting, after which the search gives up."""
 
 
+WAIT_S = 0.5
+"""Between two looks at the last trials of a study, where another process runs them: should it die, they are left."""
+
+
 class _Search:
     """The loop over the trials of one run."""
 
-    def __init__(self, store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer) -> None:
+    def __init__(
+        self, store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer, alone: Callable[[], bool]
+    ) -> None:
         self._store, self._row, self._ready, self._total, self._observer = store, row, ready, total, observer
+        self._alone = alone
         self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
         self._proposer = Proposer(ready.spec, ready.space, ready.columns)
         self._tally = Tally(ready.spec.objectives)
@@ -139,11 +145,17 @@ class _Search:
 
     def go_on(self, notices: tuple[str, ...]) -> None:
         """Runs trials until there are enough, or none is left."""
+        self._recover()
         for record in self._store.trials(self._row):
             if record.outcome == "ok" and record.feasible:
                 self._tally.add(record.values)
         self._tell(notices=notices)
-        while self._store.count_finished(self._row) < self._total:
+        while (finished := self._store.count_finished(self._row)) < self._total:
+            if finished + self._store.elsewhere(self._row) >= self._total:
+                self._tell("waiting for the last trials, which another run evaluates")
+                time.sleep(WAIT_S)
+                self._recover()
+                continue
             records = self._store.trials(self._row)
             self._tell(f"trial {len(records)}: proposing a network")
             try:
@@ -153,16 +165,20 @@ class _Search:
                 return
             self._run_one(candidate)
 
+    def _recover(self) -> None:
+        _recover(self._store, self._row, self._ready.spec, self._alone)
+
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
         retry = _retry(self._study, records, self._proposer, tried)
         return retry or self._proposer.propose(self._study, len(records), self._store.count_finished(self._row), tried)
 
     def _run_one(self, candidate: Candidate) -> None:
-        """Makes a trial of the candidate, unless another run has done so since it was proposed."""
+        """Makes a trial of the candidate, unless another run has done so, or begun the last one, since it was proposed.
+        """
         began = time.perf_counter()
         ready, store, row = self._ready, self._store, self._row
-        number = _begin(store, row, candidate, self._proposer)
+        number = _begin(store, row, candidate, self._proposer, self._total)
         if number is None:
             return
 
@@ -254,7 +270,7 @@ def _retry(
     return None
 
 
-def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer) -> int | None:
+def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer, total: int) -> int | None:
     template: FrozenTrial = create_trial(
         state=TrialState.RUNNING, params=dict(candidate.values), distributions=dict(proposer.distributions),
         user_attrs={"arch_id": candidate.arch.arch_id}, system_attrs=dict(candidate.system_attrs),
@@ -265,7 +281,7 @@ def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer
         cost.receptive_field, global_ops=cost.global_ops, unsupported_ops=cost.unsupported_ops,
         sampler=candidate.sampler, rejected=candidate.rejected, retry_of=candidate.retry_of,
     )
-    return store.begin_trial(row, template, start, unless_tried=True)
+    return store.begin_trial(row, template, start, total=total)
 
 
 def _end(

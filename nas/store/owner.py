@@ -37,6 +37,11 @@ class Owner:
         started = _started(self.pid)
         return started is None or bool(started and self.started and started != self.started)
 
+    def lives(self, here: Owner) -> bool:
+        """Whether the process is certainly alive, seen from the process `here`; False where that cannot be told."""
+        same = (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
+        return same and not self.is_gone(here)
+
 
 def current() -> Owner:
     """This process."""

@@ -180,16 +180,17 @@ class Store:
             return studies.names(connection)
 
     def begin_trial(
-        self, study: StudyRow, template: FrozenTrial, start: TrialStart, *, unless_tried: bool = False
+        self, study: StudyRow, template: FrozenTrial, start: TrialStart, *, total: int | None = None
     ) -> int | None:
         """The number of a new trial: Optuna's, as `template` says (running, with all parameters), and our row of it.
 
-        This process becomes its owner. With `unless_tried`, None where the study has evaluated the same network, or
-        another process has just begun it. Raises `ValueError` where a parameter had another kind of distribution.
+        This process becomes its owner. With `total`, None where the study has tried this network, or comes to that many
+        counted trials by what other processes run. Raises `ValueError` where a parameter had another kind of
+        distribution.
         """
         from nas.store.writing import begin_trial
 
-        return begin_trial(self._database, self.optuna, study, template, start, unless_tried=unless_tried)
+        return begin_trial(self._database, self.optuna, study, template, start, total=total)
 
     def end_trial(
         self, study: StudyRow, number: int, end: TrialEnd, measurements: Mapping[str, int] | None = None
@@ -212,6 +213,11 @@ class Store:
         """
         with self._database.read() as connection:
             return trials.orphans(connection, study, owner.current(), own=own)
+
+    def elsewhere(self, study: StudyRow) -> int:
+        """How many of the study's trials other processes run at this moment; only one of this host is known to live."""
+        with self._database.read() as connection:
+            return trials.elsewhere(connection, study, owner.current())
 
     def trials(self, study: StudyRow, after: int = -1) -> list[TrialRecord]:
         """The study's trials with a number above `after`, in order."""

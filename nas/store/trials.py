@@ -98,16 +98,27 @@ def _linked(connection: Connection, measurements: Collection[int]) -> set[int]:
 
 def orphans(connection: Connection, study: StudyRow, here: Owner, *, own: bool) -> list[int]:
     """Running trials whose process is gone, or that no process of ours began; with `own`, those of `here` as well."""
+    found = _running(connection, study)
+    return [number for number, owner in found if owner is None or owner.is_gone(here) or (own and owner == here)]
+
+
+def elsewhere(connection: Connection, study: StudyRow, here: Owner) -> int:
+    """How many trials other processes run at this moment, as far as that is certain."""
+    return sum(owner is not None and owner != here and owner.lives(here) for _, owner in _running(connection, study))
+
+
+def _running(connection: Connection, study: StudyRow) -> list[tuple[int, Owner | None]]:
+    """Each running trial's number and process, None where no process of ours began it."""
     rows = connection.execute(_with_ours(study).where(optuna.trials.c.state == RUNNING)).mappings()
-    return [row["trial"] for row in rows if _is_orphan(row, here, own)]
+    parts = ("owner_host", "owner_boot", "owner_namespace", "owner_pid", "owner_started")
+    return [(row["trial"], None if row["owner_pid"] is None else Owner(*(row[part] for part in parts))) for row in rows]
 
 
-def _is_orphan(row: Any, here: Owner, own: bool) -> bool:
-    if row["owner_pid"] is None:
-        return True
-    parts = (row["owner_host"], row["owner_boot"], row["owner_namespace"], row["owner_pid"], row["owner_started"])
-    owner = Owner(*parts)
-    return owner.is_gone(here) or (own and owner == here)
+def is_wanted(connection: Connection, study: StudyRow, arch_id: str, total: int, here: Owner) -> bool:
+    """Whether the study still needs a trial of this network to come to `total` counted trials."""
+    if is_tried(connection, study, arch_id):
+        return False
+    return count_finished(connection, study) + elsewhere(connection, study, here) < total
 
 
 def _with_ours(study: StudyRow) -> Select[Any]:

@@ -77,13 +77,15 @@ def begin_trial(
     template: FrozenTrial,
     start: TrialStart,
     *,
-    unless_tried: bool,
+    total: int | None,
 ) -> int | None:
-    """The number of a new trial like `template`, with our row of it, owned by this process; None where it is tried."""
+    """The number of a new trial like `template`, with our row of it, owned by this process; None where the study does
+    not want it any more.
+    """
     here = owner.current()
     if not storage.writes_directly:
         with database.read() as connection:
-            if unless_tried and trials.is_tried(connection, study, start.arch_id):
+            if total is not None and not trials.is_wanted(connection, study, start.arch_id, total, here):
                 return None
         trial_id = storage.create_new_trial(study.optuna_id, template)
         number = storage.get_trial_number_from_id(trial_id)
@@ -97,7 +99,7 @@ def begin_trial(
         return number
     try:
         with database.write() as connection:
-            if unless_tried and trials.is_tried(connection, study, start.arch_id):
+            if total is not None and not trials.is_wanted(connection, study, start.arch_id, total, here):
                 return None
             _, number = insert_trial(connection, study.optuna_id, template, storage.known(study.optuna_id))
             trials.insert_start(connection, study, number, start, here)

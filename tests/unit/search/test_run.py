@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -15,7 +17,7 @@ from nas.search.prepare import prepare
 from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
 from nas.search.run import _recover
-from nas.store import Store, StudyRow, TrialEnd, TrialStart
+from nas.store import Store, StudyRow, TrialEnd, TrialStart, owner
 
 BOUNDS = {"constraints": {"width": ["<= 99", ">= 1"]}}
 """Both hold for every network."""
@@ -190,3 +192,27 @@ def test_a_machine_that_fails_every_trial_ends_the_run(spec, run, report, calls,
 def test_a_machine_that_recovers_in_time_loses_nothing(spec, run, report, calls):
     run(spec(objectives={"slow": "maximize"}, columns={"slow": {"raises": "measure:throttled", "times": 9}}), 1)
     assert list(report()["outcome"]) == ["throttled"] * 9 + ["ok"]
+
+
+def test_a_run_waits_for_the_last_trial_of_another_process_and_takes_it_up_should_that_die(
+    spec, run, report, stop_after, monkeypatch
+):
+    stop_after(Store, "begin_trial")
+    with subprocess.Popen(["sleep", "600"]) as other:
+        theirs = replace(owner.current(), pid=other.pid, started=owner._started(other.pid))
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(owner, "current", lambda: theirs)
+            run(spec(), 1)
+        told: list[str] = []
+
+        def observer(progress: Progress) -> None:
+            told.append(progress.doing)
+            if progress.doing.startswith("waiting"):
+                assert list(report()["state"]) == ["RUNNING"]
+                other.kill()
+                other.wait()
+
+        run(spec(), 1, observer=observer)
+    assert "waiting for the last trials, which another run evaluates" in told
+    assert list(report()["outcome"]) == ["interrupted", "ok"]
+    assert report()["arch_id"].nunique() == 1

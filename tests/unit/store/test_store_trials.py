@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import optuna
@@ -75,7 +77,7 @@ def test_a_network_begins_once_unless_the_machine_failed_it(
     store.optuna.writes_directly = directly
 
     def begin(arch_id: str) -> int | None:
-        return store.begin_trial(study, template, make_start(arch_id), unless_tried=True)
+        return store.begin_trial(study, template, make_start(arch_id), total=9)
 
     assert begin("a" * 12) == 0
     assert begin("a" * 12) is None  # it runs
@@ -85,6 +87,36 @@ def test_a_network_begins_once_unless_the_machine_failed_it(
     assert begin("b" * 12) is None
     assert begin("a" * 12) == 2
     assert len(store.trials(study)) == store.optuna.get_n_trials(study.optuna_id) == 3
+
+
+@pytest.fixture
+def another_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]]:
+    """A process that lives for 10 minutes; within the context that it gives, trials are begun in its name."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        theirs = replace(owner.current(), pid=process.pid, started=owner._started(process.pid))
+
+        @contextmanager
+        def in_its_name() -> Iterator[subprocess.Popen[bytes]]:
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, "current", lambda: theirs)
+                yield process
+
+        yield in_its_name
+        process.kill()
+
+
+def test_the_last_trial_of_a_study_is_begun_once(
+    store: Store, study: StudyRow, template: FrozenTrial, make_start: Starts, another_process
+) -> None:
+    with another_process() as process:
+        assert store.begin_trial(study, template, make_start("a" * 12), total=1) == 0
+    assert (store.elsewhere(study), store.orphans(study)) == (1, [])
+    assert store.begin_trial(study, template, make_start("b" * 12), total=1) is None
+    assert store.begin_trial(study, template, make_start("b" * 12), total=2) == 1
+    process.kill()
+    process.wait()
+    assert (store.elsewhere(study), store.orphans(study)) == (0, [0])
+    assert store.begin_trial(study, template, make_start("c" * 12), total=1) == 2
 
 
 def test_a_study_tells_what_a_trial_ended_with(
