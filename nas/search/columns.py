@@ -76,8 +76,8 @@ class Column:
             raise TypeError(f"metric '{self.metric.name}': {what}: {error}") from None
         for name, began in self.conditions.items():
             if name in conditions and conditions[name] != plain(began):
-                raise MeasureError(f"{name} was {shown(began)} when the run began, and is {shown(conditions[name])} now: "
-                                   "run the study again", "contaminated")
+                changed = f"{name} was {shown(began)} when the run began, and is {shown(conditions[name])} now"
+                raise MeasureError(f"{changed}: run the study again", "contaminated")
         return found
 
     def row(self) -> ColumnRow:
