@@ -25,6 +25,12 @@ def without_idle_act(io: nas.BlockIO, params: Mapping[str, Choice]) -> dict[str,
     return {name: value for name, value in params.items() if not (idle and name == "act")}
 
 
+def without_idle_dilation(params: Mapping[str, Choice]) -> dict[str, Choice]:
+    """`params`, less the dilation of a kernel of a single tap."""
+    idle = kernel_size(params["kernel"]) == (1, 1)
+    return {name: value for name, value in params.items() if not (idle and name == "dilation")}
+
+
 def conv_norm_act(
     in_channels: int,
     out_channels: int,
