@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from nas.arch import Architecture, Head, Norm, Stage, Stem
+from nas.choices import Choice
 from nas.zoo.rows import Row, stages_of
 
 # Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks (arXiv:1801.04381), table 2.
@@ -19,8 +20,8 @@ MOBILENET_V2: Sequence[Row] = (
     ("mbconv", 1, 320, 1, 3, 6, 0),
 )
 
-# Tan et al. 2019, MnasNet: Platform-Aware Neural Architecture Search for Mobile (arXiv:1807.11626); this is its model B1
-# at depth multiplier 1, whose first separable convolution is an inverted residual without expansion.
+# Tan et al. 2019, MnasNet: Platform-Aware Neural Architecture Search for Mobile (arXiv:1807.11626): model B1. Its first
+# separable convolution is an inverted residual without expansion.
 MNASNET: Sequence[Row] = (
     ("mbconv", 1, 16, 1, 3, 1, 0),
     ("mbconv", 3, 24, 2, 3, 3, 0),
@@ -82,7 +83,7 @@ def _of_relu6_or_relu(rows: Sequence[Row], act: str, norm: Norm) -> Architecture
 def _mobilenet_v3(rows: Sequence[V3Row], head: int, hidden: int) -> Architecture:
     stages, before = [], 16
     for kernel, inside, channels, excite, act, stride in rows:
-        params = {"kernel": kernel, "expand": inside / before, "act": act}
+        params: dict[str, Choice] = {"kernel": kernel, "expand": inside / before, "act": act}
         params |= {"se": _ratio(inside, before), "attention": "hard_se"} if excite else {"se": 0}
         stages.append(Stage("mbconv", 1, 1, channels, stride, params))
         before = channels

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import nas
 from nas.arch import kernel_size
-from nas.choices import Choice
+from nas.choices import Choice, shown
 from nas.errors import SpecError
 from nas_blocks import checks
 from nas_blocks.layers import act_of, conv_norm_act, without_idle_act
@@ -77,14 +77,14 @@ def check(io: nas.BlockIO, params: Mapping[str, Choice]) -> str | None:
 
 def _branch_problem(io: nas.BlockIO, branches: Choice) -> str | None:
     if not isinstance(branches, str):
-        return f'branches must be a text such as "1,3,5", got {checks.shown(branches)}'
+        return f'branches must be a text such as "1,3,5", got {shown(branches)}'
     try:
         kernels = kernels_of(branches)
     except SpecError as error:
-        return f"branches {checks.shown(branches)}: {error}"
+        return f"branches {shown(branches)}: {error}"
     if len(kernels) > min(MAX_BRANCHES, io.out_channels):
-        return (f"branches {checks.shown(branches)} are {len(kernels)}, more than the {io.out_channels} output channels "
-                f"or {MAX_BRANCHES} allow; take fewer")
+        return (f"branches {shown(branches)} are {len(kernels)}, more than {io.out_channels} output channels or the "
+                f"limit of {MAX_BRANCHES} allow; take fewer")
     return None
 
 

@@ -1,5 +1,6 @@
-"""`transposed_conv`: upsampling that is learnt (Zeiler et al. 2010, "Deconvolutional networks"; its arithmetic is that of
-Dumoulin and Visin 2016, arXiv:1603.07285, chapter 4).
+"""`transposed_conv`: upsampling that is learnt (Zeiler et al. 2010, "Deconvolutional networks").
+
+Its arithmetic is that of Dumoulin and Visin 2016, arXiv:1603.07285, chapter 4.
 """
 
 from __future__ import annotations

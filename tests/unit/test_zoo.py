@@ -12,7 +12,8 @@ CROPS = {
     "efficientnet_v2_s": 384, "efficientnet_v2_m": 480, "efficientnet_v2_l": 480,
     "efficientnet_b0": 224, "efficientnet_b1": 240, "efficientnet_b2": 288, "efficientnet_b3": 300,
     "efficientnet_b4": 380, "efficientnet_b5": 456, "efficientnet_b6": 528, "efficientnet_b7": 600,
-    "mobilenet_v2": 224,
+    "mobilenet_v2": 224, "mobilenet_v3_large": 224, "mobilenet_v3_small": 224, "mnasnet1_0": 224,
+    "resnet18": 224, "resnet34": 224, "resnet50": 224,
 }  # fmt: skip
 V2_S_ROWS = [
     [2, 3, 1, 1, 24, 24, 0, 0],
@@ -62,6 +63,9 @@ def test_the_classic_rows_of_efficientnet_v2_s_are_that_network():
         ("efficientnet_b5", Norm(1e-3, 0.01)),
         ("efficientnet_b7", Norm(1e-3, 0.01)),
         ("efficientnet_v2_s", Norm(1e-3, 0.1)),
+        ("mobilenet_v3_large", Norm(1e-3, 0.01)),
+        ("mnasnet1_0", Norm(1e-5, 3e-4)),
+        ("resnet50", Norm(1e-5, 0.1)),
     ],
 )
 def test_norms_are_the_published_ones(name, norm):

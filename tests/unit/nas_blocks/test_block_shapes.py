@@ -1,15 +1,20 @@
-"""Every block at every place: what `check` accepts is built, runs, and gives (out_channels, ceil(H / stride))."""
+"""Every block at every place: what `check` accepts is built, runs, and gives (out_channels, ceil(H / stride)), or
+(out_channels, H x stride) where it scales up.
+"""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-NAMES = ["conv", "pointwise", "depthwise", "depthwise_separable", "identity", "mbconv", "fused_mbconv"]
+from nas.chain import scaled
+
+NAMES = [
+    *("conv", "pointwise", "depthwise", "depthwise_separable", "identity", "mbconv", "fused_mbconv"),
+    *("basic", "bottleneck", "transposed_conv", "inception", "attention"),
+]
 HEIGHT, WIDTH = 19, 22  # larger than any padding drawn below, as reflected padding needs
 VALUES = {
     "kernel": [1, 3, 5, 7, "1x7", "5x3", "3x3"],
@@ -22,6 +27,8 @@ VALUES = {
     "bias": [False, True],
     "padding": ["same", 0, 1, 2, 3],
     "padding_mode": ["zeros", "reflect", "replicate", "circular"],
+    "branches": ["1", "3,5", "1, 3 ,5", "1x7,7x1", "3x3,1"],
+    "heads": [1, 2, 3, 4, 8],
 }
 WRONG = [None, True, 0, -1, 4, 2.7, float("nan"), "", "odd"]
 
@@ -29,10 +36,10 @@ WRONG = [None, True, 0, -1, 4, 2.7, float("nan"), "", "odd"]
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("at", [(8, out, stride) for out in (8, 16, 24) for stride in (1, 2)])
 @pytest.mark.parametrize("size", [(1, 1), (7, 8), (8, 5)])
-def test_output_is_out_channels_by_ceil_of_size_over_stride(name, at, size, make, place):
+def test_output_is_out_channels_by_the_size_over_or_times_the_stride(name, at, size, blocks, make, place):
     in_channels, out_channels, stride = at
     block = make(name, place(*at))
-    height, width = (math.ceil(side / stride) for side in size)
+    height, width = (scaled(side, stride, blocks[name].scale) for side in size)
     assert block.eval()(torch.zeros(2, in_channels, *size)).shape == (2, out_channels, height, width)
 
 
@@ -60,7 +67,7 @@ def test_check_and_build_agree(name, data, blocks, place):
         assert len(refusal) > 20
         return
     block = spec.build(io, **params).eval()
-    shape = (2, io.out_channels, math.ceil(HEIGHT / io.stride), math.ceil(WIDTH / io.stride))
+    shape = (2, io.out_channels, *(scaled(side, io.stride, spec.scale) for side in (HEIGHT, WIDTH)))
     assert block(torch.zeros(2, io.in_channels, HEIGHT, WIDTH)).shape == shape
 
 
