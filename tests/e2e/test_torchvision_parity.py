@@ -99,7 +99,7 @@ def test_norms_dropout_and_drop_path_are_torchvision_s(name):
     their_rates = [
         block.stochastic_depth.p if hasattr(block, "stochastic_depth") else 0.0
         for block in theirs.modules()
-        if getattr(block, "use_res_connect", False)
+        if getattr(block, "use_res_connect", getattr(block, "apply_residual", False))  # the latter is mnasnet's
     ]
     assert rates == pytest.approx(their_rates)
 
