@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import ceil
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nas.arch import Architecture
 from nas.blocks import BlockIO, BlockRegistry
 from nas.chain import scaled, stem_shape
-from nas.cost.result import Cost
+from nas.cost.result import Cost, PartCost
 from nas.cost.table import BlockCost, BlockKey, CostTable, Size
 from nas.errors import SpecError
 from nas.layers import activation, batch_norm
@@ -66,14 +66,39 @@ def count_architecture(arch: Architecture, blocks: BlockRegistry, table: CostTab
         BlockError: a block does not build or run, or gives another shape than it should.
         SpecError: it has more than 10 G parameters.
     """
+    parts = list(_parts(arch, blocks, table))
+    _refuse_giant(parts)
+    return _total(parts, parts[-1].field, parts[-1].jump)
+
+
+def count_parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> tuple[PartCost, ...]:
+    """Stem, each stage and head of an architecture that is canonical already; they add up to `count_architecture`.
+
+    Raises:
+        BlockError: a block does not build or run, or gives another shape than it should.
+        SpecError: it has more than 10 G parameters.
+    """
+    parts = list(_parts(arch, blocks, table))
+    _refuse_giant(parts)
+    names = ["stem", *(f"stages.{position}" for position in range(len(arch.stages))), "head"]
+    texts = ["", *(f"{stage.block} x {stage.repeats}" for stage in arch.stages), ""]
+    told = []
+    for name, text in zip(names, texts, strict=True):
+        own = [part for part in parts if part.place == name]
+        told.append(PartCost(name, text, own[-1].shape, _total(own, own[-1].field, own[-1].jump)))
+    return tuple(told)
+
+
+def _parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Iterator[_Part]:
     channels, height, width = arch.input_shape
     stem = arch.stem
     kind = f"kernel={stem.kernel},pool={stem.pool}"
     key = BlockKey("(stem)", 1, "", kind, channels, stem.channels, stem.stride, NORM, stem.act, height, width)
-    parts = [_Part("stem", 1, _looked_up(table, key, lambda key: _count_stem(arch, key)))]
+    cost = _looked_up(table, key, lambda key: _count_stem(arch, key))
     jump: Size = stem.stride * (2 if stem.pool else 1)
-    vertical, horizontal = parts[0].cost.field
+    vertical, horizontal = cost.field
     channels, height, width = stem_shape(arch)
+    yield _Part("stem", 1, cost, (channels, height, width), (vertical, horizontal), jump)
     for position, stage in enumerate(arch.stages):
         spec = blocks[stage.block]
         digest, params, place = blocks.origin(stage.block).digest, str(stage.params), f"stages.{position}"
@@ -89,19 +114,18 @@ def count_architecture(arch: Architecture, blocks: BlockRegistry, table: CostTab
                          height, width),
                 count_one,
             )
-            parts.append(_Part(place, times, cost))
             vertical += times * (cost.field[0] - 1) * jump
             horizontal += times * (cost.field[1] - 1) * jump
             height, width = scaled(height, stride, spec.scale), scaled(width, stride, spec.scale)
             if stride != 1:
                 jump = jump / Fraction(stride) if spec.scale == "up" else jump * stride
             channels, stride = stage.channels, 1
+            yield _Part(place, times, cost, (channels, height, width), (vertical, horizontal), jump)
     head = arch.head
     kind = f"channels={head.channels},hidden={head.hidden}"
     key = BlockKey("(head)", 1, "", kind, channels, arch.classes, 1, NORM, head.act, height, width)
-    parts.append(_Part("head", 1, _looked_up(table, key, lambda key: _count_head(arch, key))))
-    _refuse_giant(parts)
-    return _total(parts, (vertical, horizontal), jump)
+    cost = _looked_up(table, key, lambda key: _count_head(arch, key))
+    yield _Part("head", 1, cost, (arch.classes,), (vertical, horizontal), jump)
 
 
 def _refuse_giant(parts: Sequence[_Part]) -> None:
@@ -116,11 +140,14 @@ def _refuse_giant(parts: Sequence[_Part]) -> None:
 
 
 class _Part(NamedTuple):
-    """Equal blocks in a row."""
+    """Equal blocks in a row, and how far the network has come behind them: shape, receptive field, output stride."""
 
     place: str
     times: int
     cost: BlockCost
+    shape: tuple[int, ...] = ()
+    field: tuple[Size, Size] = (1, 1)
+    jump: Size = 1
 
 
 def _looked_up(table: CostTable, key: BlockKey, count_it: Callable[[BlockKey], BlockCost]) -> BlockCost:
@@ -173,7 +200,7 @@ def _total(parts: Sequence[_Part], field: tuple[Size, Size], jump: Size) -> Cost
     seen: list[str] = []
     unsupported: list[str] = []
     doubtful: list[str] = []
-    for place, times, cost in parts:
+    for place, times, cost, *_ in parts:
         params += times * cost.params
         macs += times * cost.macs
         flops += times * cost.flops

@@ -34,3 +34,20 @@ class Cost:
     output_stride: int | float
     global_ops: tuple[str, ...] = ()
     unsupported_ops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartCost:
+    """A part of a network: stem, a stage, or head.
+
+    Attributes:
+        name: "stem", "stages.0", "head".
+        text: what it is, such as "mbconv x 6"; empty for stem and head.
+        shape: of what it puts out for one image: (channels, height, width), or (classes,).
+        cost: its own; receptive field and output stride are those of the network up to here.
+    """
+
+    name: str
+    text: str
+    shape: tuple[int, ...]
+    cost: Cost

@@ -35,9 +35,14 @@ def load(name_or_text: str, plugins: Sequence[str | Path] = ()) -> Architecture:
         BlockError: a block is unknown, of another version, or refuses its place.
         PluginError: a plugin file does not load.
     """
+    return resolve(name_or_text, load_plugins(plugins))
+
+
+def resolve(name_or_text: str, plugins: Plugins) -> Architecture:
+    """`load` with plugins that are loaded already; raises what it raises."""
     if not isinstance(name_or_text, str):
         raise SpecError(f"a network is a name or an architecture's text, got {type(name_or_text).__name__}")
-    return canonical_with(_find(name_or_text.strip()), load_plugins(plugins))
+    return canonical_with(_find(name_or_text.strip()), plugins)
 
 
 def canonical_with(arch: Architecture, plugins: Plugins) -> Architecture:

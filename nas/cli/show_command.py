@@ -1,0 +1,130 @@
+"""`nas show NET`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli import options
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from nas.cost.result import Cost, PartCost
+
+BAR = 12
+"""Characters of a bar."""
+COSTS = ("params", "macs", "flops", "activations")
+
+
+def command(
+    net: Annotated[
+        list[str], typer.Argument(metavar="NET...", help="A published network's name, or an architecture's text.")
+    ],
+    plugin: options.PluginFiles = None,
+    no_plugins: options.NoPlugins = False,
+) -> None:
+    """Show what a network is made of and what each stage costs; of several networks, also their totals side by side."""
+    from nas.cost.count import count_architecture, count_parts
+    from nas.cost.table import CostTable
+    from nas.plugins import load_plugins
+    from nas.zoo import resolve
+
+    known, table = load_plugins(plugin or (), not no_plugins), CostTable()
+    console = options.output()
+    totals: dict[str, Cost] = {}
+    for name in dict.fromkeys(net):
+        arch = resolve(name, known)
+        parts = count_parts(arch, known.blocks, table)
+        label = name if "(" not in name else arch.arch_id
+        console.print(_parts(label, "x".join(map(str, arch.input_shape)), parts))
+        totals[label] = count_architecture(arch, known.blocks, table)
+        console.print(_facts(totals[label]))
+    if len(totals) > 1:
+        console.print(_side_by_side(totals))
+
+
+def _parts(label: str, shape: str, parts: tuple[PartCost, ...]) -> Table:
+    from rich.text import Text
+
+    table = _table(f"{label}, input {shape}")
+    table.add_column("part")
+    table.add_column("blocks")
+    for name in ("output", *COSTS):
+        table.add_column(name, justify="right", no_wrap=True)
+        if name in ("params", "macs"):
+            table.add_column("", no_wrap=True)
+    table.add_column("receptive field", justify="right")
+    table.add_column("stride", justify="right")
+    most = {name: max(getattr(part.cost, name) for part in parts) for name in ("params", "macs")}
+    for part in parts:
+        cells = [part.name, part.text, "x".join(map(str, part.shape))]
+        for name in COSTS:
+            value = getattr(part.cost, name)
+            cells.append(_short(value))
+            if name in most:
+                cells.append(bar(value, most[name]))
+        cells += [part.cost.receptive_field, f"{part.cost.output_stride:g}"]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def bar(value: float, most: float, width: int = BAR) -> str:
+    """A bar of eighths of a character, as long as `value` is of `most`; never empty above 0."""
+    eighths = round(8 * width * value / most) if most else 0
+    eighths = max(eighths, 1) if value > 0 else 0
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + ("", *"▏▎▍▌▋▊▉")[rest]
+
+
+def _facts(cost: Cost) -> RenderableType:
+    """The totals in words, to the digit."""
+    from rich.text import Text
+
+    counts = f"{cost.params:,} parameters, {cost.macs:,} MACs, {cost.flops:,} FLOPs as fvcore counts them"
+    lines = [f"{counts}, {cost.activations:,} activations"]
+    lines.append(f"receptive field {cost.receptive_field}, stride {cost.output_stride:g}")
+    places: dict[str, list[str]] = {}
+    for told in cost.global_ops:
+        place, _, operation = told.rpartition(": ")
+        places.setdefault(operation, []).append(place)
+    for operation, found in places.items():
+        lines.append(f"sees the whole map: {operation} in {', '.join(found)}")
+    if cost.unsupported_ops:
+        lines.append(f"not counted: {', '.join(cost.unsupported_ops)}")
+    return Text("\n".join(lines) + "\n")
+
+
+def _side_by_side(totals: dict[str, Cost]) -> Table:
+    from rich.text import Text
+
+    table = _table("side by side")
+    table.add_column("network")
+    for name in (*COSTS, "receptive field", "stride"):
+        table.add_column(name, justify="right", no_wrap=True)
+        if name in COSTS:
+            table.add_column("", no_wrap=True)
+    most = {name: max(getattr(cost, name) for cost in totals.values()) for name in COSTS}
+    for label, cost in totals.items():
+        cells = [label]
+        for name in COSTS:
+            cells += [_short(getattr(cost, name)), bar(getattr(cost, name), most[name])]
+        table.add_row(*map(Text, [*cells, cost.receptive_field, f"{cost.output_stride:g}"]))
+    return table
+
+
+def _table(title: str) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    return Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+def _short(value: int) -> str:
+    for factor, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g} {unit}"
+    return str(value)
