@@ -24,7 +24,8 @@ def command(
     from nas.plugins import load_plugins
 
     if format not in FORMATS:
-        raise SpecError(f"--format: unknown format '{format}'{nearest(format, FORMATS)}; there are {', '.join(FORMATS)}")
+        known = ", ".join(FORMATS)
+        raise SpecError(f"--format: unknown format '{format}'{nearest(format, FORMATS)}; there are {known}")
     plugins = load_plugins(plugin or (), not no_plugins)
     if format == "json":
         import json

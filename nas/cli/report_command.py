@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,10 +15,10 @@ from nas.errors import NasError, SpecError, StoreError, nearest
 def command(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="The study's name.", show_default=False)],
     storage: options.Storage = options.STORAGE,
-    format: Annotated[str, typer.Option(metavar="FORMAT", help="table, csv, json or md.")] = "table",  # noqa: A002  # the option's name
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="table, csv, json, parquet, md or html.")] = "table",  # noqa: A002  # the option's name
     out: Annotated[Path | None, typer.Option(metavar="PATH", help="A file to write; default: standard output.")] = None,
 ) -> None:
-    """Read a study: its front as a table, or every trial as CSV, JSON or Markdown."""
+    """Read a study: its front as a table, or every trial as CSV, JSON, Parquet, Markdown or HTML."""
     from nas.report.render import formats, render
     from nas.report.report import load_report
 
@@ -41,7 +42,9 @@ def command(
     text = render(load_report(study, storage, params=True), format)
     data = text.encode() if isinstance(text, str) else text
     if out is None:
-        typer.echo(data.decode(), nl=False)
+        if isinstance(text, bytes) and sys.stdout.isatty():
+            raise SpecError(f"--format {format}: is no text for a terminal; name a file with --out")
+        typer.echo(data, nl=False)
         return
     try:
         out.write_bytes(data)

@@ -76,7 +76,7 @@ def bar(value: float, most: float, width: int = BAR) -> str:
     eighths = round(8 * width * value / most) if most else 0
     eighths = max(eighths, 1) if value > 0 else 0
     whole, rest = divmod(eighths, 8)
-    return "█" * whole + ("", *"▏▎▍▌▋▊▉")[rest]
+    return "█" * whole + " ▏▎▍▌▋▊▉"[rest].strip()
 
 
 def _facts(cost: Cost) -> RenderableType:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 720, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 696, 66, 400  # the plot's edges, in pixels
 _STEPS = 6  # at most so many from tick to tick over the values' spread
+_LEAST_SPREAD = 1e-290  # below it, steps are no numbers of full precision any more
 _LONGEST_NAME = 30
 _GREY, _FRONT, _INK, _GRID = "#9aa3ad", "#d1495b", "#24292f", "#e6e8eb"
 MOST_LABELS = 15
@@ -100,7 +101,8 @@ def nice_ticks(low: float, high: float, whole: bool = False) -> list[float]:
     """About six round numbers, evenly spaced, that enclose `low` and `high`; whole ones for what is counted."""
     spread = high - low
     if spread <= 1e-9 * max(abs(low), abs(high)):  # one value, but for rounding
-        spread = abs(high) or 1.0
+        spread = abs(high)
+    spread = spread if spread > _LEAST_SPREAD else 1.0
     power = 10.0 ** math.floor(math.log10(spread / _STEPS))
     step = next((power * factor for factor in (1, 2, 2.5, 5) if spread / (power * factor) <= _STEPS), power * 10)
     step = max(step, 1.0) if whole else step

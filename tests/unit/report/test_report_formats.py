@@ -34,7 +34,7 @@ def with_cell(report: Report, trial: int, column: str, value: object) -> Report:
     return dataclasses.replace(report, frame=frame)
 
 
-@pytest.mark.parametrize(("name", "file"), [("md", "report.md"), ("json", "report.json"), ("table", "report.txt")])
+@pytest.mark.parametrize(("name", "file"), [("md", "report.md"), ("json", "report.json"), ("table", "report.txt"), ("html", "report.html")])
 def test_the_small_study_is_written_as_before(report: Report, golden: Golden, name: str, file: str) -> None:
     golden(file, text(report, name))
 
@@ -148,3 +148,34 @@ def test_the_table_has_colours_on_a_terminal_alone(report: Report, monkeypatch: 
 
 def test_without_a_front_the_table_says_so(empty_report: Report) -> None:
     assert "no trial was successful and feasible" in text(empty_report, "table")
+
+
+def test_parquet_is_the_frame_in_its_types(report: Report) -> None:
+    written = render(report, "parquet")
+    assert isinstance(written, bytes)
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(written)), report.frame)
+
+
+def test_a_parameter_of_several_types_is_text_in_parquet(report: Report) -> None:
+    frame = report.frame.copy()
+    frame["stage0.kernel"] = pd.array([3, "1x7", None, *[3] * (len(frame) - 3)], dtype=object)
+    written = render(dataclasses.replace(report, frame=frame), "parquet")
+    assert isinstance(written, bytes)
+    assert list(pd.read_parquet(io.BytesIO(written))["stage0.kernel"][:2]) == ["3", "1x7"]
+
+
+def test_html_loads_nothing_and_holds_no_script(report: Report) -> None:
+    page = text(report, "html")
+    assert "default-src 'none'" in page
+    assert not re.search(r"<script|<link|<iframe|src=|href=", page)
+
+
+def test_html_escapes_what_others_wrote(report: Report) -> None:
+    told = "<script>alert(1)</script> & \x1b[31mred"
+    page = text(with_cell(report, 2, "message", told), "html")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; [31mred" in page
+
+
+def test_html_marks_the_front_among_all_trials(report: Report) -> None:
+    assert text(report, "html").count('<tr class="front">') == int(report.frame["pareto"].sum())

@@ -1,0 +1,80 @@
+"""`nas show` and `nas blocks` as people and programs read them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import nas
+from nas.cli import main
+from nas.cli.show_command import bar
+
+
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["nas", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert not ended.value.code, told.err
+    return told.out
+
+
+def test_each_part_has_a_line_and_the_totals_are_exact(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = shown(capsys, monkeypatch, "show", "resnet50")
+    cost = nas.count("resnet50")
+    assert f"{cost.params:,} parameters, {cost.macs:,} MACs, {cost.flops:,} FLOPs as fvcore counts them" in told
+    assert "not counted: aten::max_pool2d" in told
+    (line,) = [line for line in told.splitlines() if line.strip().startswith("stages.3")]
+    assert line.split()[1:6] == ["bottleneck", "x", "3", "512x28x28", "840.2"]
+    assert "side by side" not in told
+
+
+def test_receptive_fields_of_stacked_3x3_kernels_stand_beside_one_large_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def network(repeats: int, kernel: int) -> nas.Architecture:
+        stage = nas.Stage("conv", 1, repeats, 16, 1, {"kernel": kernel})
+        return nas.Architecture((1, 16, 16), (stage,), nas.Stem(channels=16, kernel=1, stride=1), nas.Head(channels=0))
+
+    networks = [network(2, 3), network(1, 5), network(3, 3), network(1, 7)]
+    told = shown(capsys, monkeypatch, "show", *map(str, networks))
+    rows = told[told.index("side by side"):].splitlines()
+    fields = [next(word for word in row.split()[1:] if "x" in word) for row in rows if row.strip()[:12] in ids(networks)]
+    assert fields == ["5x5", "5x5", "7x7", "7x7"]
+
+
+def ids(networks: list[nas.Architecture]) -> set[str]:
+    return {nas.load(str(network)).arch_id for network in networks}
+
+
+def test_a_local_plugin_s_network_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain.py").write_text(
+        "import nas\nfrom torch import nn\n"
+        "def build(io):\n    return nn.Conv2d(io.in_channels, io.out_channels, 1, io.stride)\n"
+        "@nas.hookimpl\ndef nas_blocks():\n    return [nas.BlockSpec('plain', 1, build)]\n"
+    )
+    arch = nas.Architecture((1, 8, 8), (nas.Stage("plain", 1, 2, 8, 2),), classes=2)
+    told = shown(capsys, monkeypatch, "show", str(arch), "--plugin", str(tmp_path / "plain.py"))
+    assert "plain x 2" in told
+
+
+@pytest.mark.parametrize(("value", "text"), [(0, ""), (1e-9, "▏"), (4, "████"), (4.5, "████▌"), (12, "█" * 12)])
+def test_a_bar_is_as_long_as_its_share(value: float, text: str) -> None:
+    assert bar(value, 12) == text
+
+
+def test_blocks_are_listed_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.loads(shown(capsys, monkeypatch, "blocks", "--format", "json"))
+    found = {block["name"]: block for block in told["blocks"]}
+    assert {"conv", "mbconv", "bottleneck", "inception", "attention", "transposed_conv"} <= found.keys()
+    assert found["transposed_conv"]["scale"] == "up"
+    assert found["bottleneck"]["parameters"][0] == {"name": "expand", "default": 0.25, "choices": [0.25, 0.5, 1]}
+    assert "nas_blocks.residual" in found["bottleneck"]["origin"]
+    assert told["broken"] == []
