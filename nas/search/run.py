@@ -125,7 +125,6 @@ def _logged(told: Progress) -> None:
 MAX_UNLUCKY = 10
 """Trials in a row that the machine fails, each tried again without counting, after which the search gives up."""
 
-
 WAIT_S = 0.5
 """Between two looks at the last trials of a study, where another process runs them: should it die, they are left."""
 
