@@ -148,17 +148,12 @@ def test_an_interrupted_network_that_has_been_evaluated_meanwhile_is_not_tried_a
     assert frame["arch_id"][2] != frame["arch_id"][0]
 
 
-def test_the_study_that_is_returned_is_read_wherever_the_file_lies_and_the_process_goes(
-    spec, plugin, empty_database, tmp_path, monkeypatch
-):
-    folder = tmp_path / "a {strange} 100% place?"
-    folder.mkdir()
-    shutil.copy(empty_database, folder / "nas.db")
-    monkeypatch.chdir(folder)
-    study = nas.run(spec(), trials=1, storage="sqlite:///nas.db", plugins=[plugin])
-    monkeypatch.chdir(tmp_path)
+def test_the_study_that_is_returned_is_read_whatever_the_name_of_its_file(spec, plugin, empty_database, tmp_path):
+    file = tmp_path / "a {strange} 100% place?.db"
+    shutil.copy(empty_database, file)
+    study = nas.run(spec(), trials=1, storage=f"sqlite:///{file}", plugins=[plugin])
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["nas.db"]
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_study_that_another_run_creates_meanwhile_is_gone_on_with(spec, run, report, monkeypatch):
