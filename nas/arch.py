@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self, TypeVar
 
@@ -71,13 +71,16 @@ class Norm:
 
 @dataclass(frozen=True)
 class Stem:
-    """The first convolution (k x k, norm, activation), and where `pool` is set a 3x3 max pool of stride 2 after it."""
+    """The first convolution (k x k, norm, activation), and where `pool` is set a 3x3 max pool of stride 2 after it.
+
+    `act` is the network's where it is empty.
+    """
 
     channels: int = 24
     kernel: int | str = 3
     stride: int = 2
     pool: bool = False
-    act: str = "silu"
+    act: str = ""
 
     def __post_init__(self) -> None:
         _whole(self.channels, "stem.channels")
@@ -94,13 +97,13 @@ class Stem:
 @dataclass(frozen=True)
 class Head:
     """1x1 convolution to `channels` (0: none), norm, activation, average pool, flatten, [linear to `hidden`,
-    activation,] dropout (none at rate 0), linear to the classes.
+    activation,] dropout (none at rate 0), linear to the classes. `act` is the network's where it is empty.
     """
 
     channels: int = 1280
     hidden: int = 0
     dropout: float = 0.2
-    act: str = "silu"
+    act: str = ""
 
     def __post_init__(self) -> None:
         _whole(self.channels, "head.channels", low=0)
@@ -164,6 +167,9 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "input_shape", tuple(self.input_shape))
         object.__setattr__(self, "stages", tuple(self.stages))
+        for part in ("stem", "head"):
+            if getattr(self, part).act == "":
+                object.__setattr__(self, part, replace(getattr(self, part), act=self.act))
         if len(self.input_shape) != 3:
             raise SpecError(f"input_shape is (channels, height, width), got {self.input_shape!r}")
         for size in self.input_shape:

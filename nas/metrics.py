@@ -26,7 +26,8 @@ class Estimate:
 
     `low` and `high` are a 95 % confidence interval of `value` unless the metric's documentation says otherwise.
     `conditions` are facts found while measuring (`fused`, `reference_ratio`, ...), kept beside the value;
-    `environment` describes the machine and is kept once for all measurements that share it.
+    `environment` describes the machine and is kept once for all measurements that share it. `n` counts what the value
+    was found from, where that is not the samples: images, say.
     """
 
     value: float
@@ -37,6 +38,7 @@ class Estimate:
     conditions: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, object] | None = None
     message: str = ""
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ def as_estimate(value: object, metric: str) -> Estimate:
     for name, kind in (("conditions", Mapping), ("environment", Mapping | None), ("message", str)):
         if not isinstance(found := getattr(estimate, name), kind):
             raise TypeError(f"metric '{metric}': {name} of its Estimate cannot be a {type(found).__name__}")
+    if estimate.n is not None and (isinstance(estimate.n, bool) or not isinstance(estimate.n, int) or estimate.n < 0):
+        raise TypeError(f"metric '{metric}': n of its Estimate must be a whole number, got {estimate.n!r}")
     return replace(
         estimate, value=number, low=_end(estimate.low, "low", metric), high=_end(estimate.high, "high", metric),
         iqr=_end(estimate.iqr, "iqr", metric), samples=_samples(estimate.samples, metric),

@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import inspect
+import logging
 import os
 import re
 import sys
@@ -28,6 +29,8 @@ from nas.errors import PluginError, nearest
 from nas.metrics import MetricRegistry
 from nas.registry import Origin, Registry
 from nas.runtimes import RuntimeRegistry
+
+log = logging.getLogger("nas")
 
 GROUP = "nas"
 HOOKS = ("nas_blocks", "nas_metrics", "nas_runtimes")
@@ -54,10 +57,14 @@ class Plugins:
     metrics: MetricRegistry = field(default_factory=MetricRegistry)
     runtimes: RuntimeRegistry = field(default_factory=RuntimeRegistry)
     broken: tuple[Broken, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def hint(self) -> str:
-        """What to add to "unknown block ...": the plugins that did not load, or an empty string."""
-        return "".join(f"\nA plugin did not load: {broken}" for broken in self.broken)
+        """What to add to "unknown block ...": the plugins that did not load or were left out, or an empty string."""
+        told = "".join(f"\nA plugin did not load: {broken}" for broken in self.broken)
+        if self.left_out:
+            told += f"\nLeft out by --no-plugins or NAS_DISABLE_PLUGINS: {', '.join(self.left_out)}"
+        return told
 
 
 def load_plugins(files: Sequence[str | Path] = (), entry_points: bool = True) -> Plugins:
@@ -79,7 +86,8 @@ def _load(sources: tuple[tuple[str, bytes], ...], entry_points: bool, disabled: 
     blocks, metrics, runtimes = BlockRegistry(), MetricRegistry(), RuntimeRegistry()
     registries: dict[str, Registry[Any]] = dict(zip(HOOKS, (blocks, metrics, runtimes), strict=True))
     broken = []
-    for point in sorted(_entry_points(disabled, entry_points), key=lambda point: (not _built_in(point), point.name)):
+    points, left_out = _entry_points(disabled, entry_points)
+    for point in sorted(points, key=lambda point: (not _built_in(point), point.name)):
         dist = point.dist
         place = f"{dist.name} {dist.version}: {point.value}" if dist else point.value
         try:
@@ -100,27 +108,34 @@ def _load(sources: tuple[tuple[str, bytes], ...], entry_points: bool, disabled: 
     for path, source in sources:
         module, digest = _load_file(Path(path), source)
         _register(module, Origin(path, digest), registries)
-    return Plugins(blocks, metrics, runtimes, tuple(broken))
+    return Plugins(blocks, metrics, runtimes, tuple(broken), tuple(left_out))
 
 
 def _built_in(point: importlib.metadata.EntryPoint) -> bool:
     return point.dist is not None and point.dist.name == "stagenas"
 
 
-def _entry_points(disabled: str, wanted: bool) -> list[importlib.metadata.EntryPoint]:
+def _entry_points(disabled: str, wanted: bool) -> tuple[list[importlib.metadata.EntryPoint], list[str]]:
+    """The entry points that are wanted, and the names of those that are left out."""
     names = {_plain(name) for name in disabled.split(",") if name.strip()}
-    found = []
+    unmatched = names - {"all"}
+    found, without = [], []
     for point in importlib.metadata.entry_points(group=GROUP):
         own_names = {_plain(point.name), _plain(point.dist.name if point.dist else "")}
         if _built_in(point):
             left_out = _plain(point.name) in names
         else:
             left_out = not wanted or "all" in names or bool(names & own_names)
-        if not left_out:
+        unmatched -= own_names
+        if left_out:
+            without.append(f"{point.name} ({point.dist.name})" if point.dist else point.name)
+        else:
             found.append(point)
     if not any(_built_in(point) for point in found) and not names:
         raise PluginError("the built-in blocks are not installed: run `pip install -e .` in the project again")
-    return found
+    for name in sorted(unmatched):
+        log.warning("NAS_DISABLE_PLUGINS: no installed plugin is named '%s'", name)
+    return found, without
 
 
 def _plain(name: str) -> str:

@@ -73,7 +73,9 @@ class Registry(Mapping[str, SpecT], Generic[SpecT]):
         try:
             return self._specs[name]
         except KeyError:
-            raise self.error(f"unknown {self.kind} {shown(name)}{nearest(name, self._specs)}") from None
+            there = ", ".join(self._specs) or "none"
+            told = nearest(name, self._specs) or f"; there are {there}, and those of the plugin files that are given"
+            raise self.error(f"unknown {self.kind} {shown(name)}{told}") from None
 
     def __contains__(self, name: object) -> bool:
         return name in self._specs

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+from typing import Annotated
 
 import typer
 
 from nas.errors import NasError
+from nas.version import VERSION
 
 app = typer.Typer(
     name="nas",
@@ -27,8 +29,18 @@ def _register() -> None:
 _register()
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nas {VERSION}")
+        raise typer.Exit
+
+
 @app.callback()
-def _nas() -> None:
+def _nas(
+    version: Annotated[  # its callback has answered before
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Which convolutional network should run on this device?"""
 
 

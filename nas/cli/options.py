@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,14 @@ PluginFiles = Annotated[
     list[Path] | None, typer.Option(metavar="FILE", help="A local plugin file; may be given again.")
 ]
 NoPlugins = Annotated[bool, typer.Option("--no-plugins", help="Leave out plugins of other installed packages.")]
+
+
+def program() -> str:
+    """How this program was called, for a command that can be typed again: "nas" where the shell finds it."""
+    called = sys.argv[0]
+    found = shutil.which("nas")
+    same = found is not None and Path(called).exists() and Path(found).samefile(called)
+    return called if Path(called).name == "nas" and not same else "nas"
 
 
 def output() -> Console:

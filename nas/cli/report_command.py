@@ -49,5 +49,6 @@ def command(
     try:
         out.write_bytes(data)
     except OSError as error:
-        raise StoreError(f"--out: cannot write {out}: {error.strerror}") from None
+        raise StoreError(f"--out: cannot write {out}: {error.strerror}; give another path") from None
+    typer.echo(f"wrote {out}")
 

@@ -40,19 +40,19 @@ def command(
     """Search the networks of a study, and keep every measurement; go on where an earlier run stopped."""
     from rich.console import Console
 
-    from nas.search.bar import shown
-    from nas.search.prepare import prepare
-    from nas.search.run import carry_out
-
     console = Console(stderr=True)
     try:
         with console.status("loading and checking the study"):
+            from nas.search.bar import shown  # with it comes torch, which takes seconds
+            from nas.search.prepare import prepare
+            from nas.search.run import carry_out
+
             ready = prepare(study, plugin or (), device, entry_points=not no_plugins)
         name = ready.spec.study.name
         with shown(name, console) as observer:
             carry_out(ready, trials, storage, observer)
     except KeyboardInterrupt:
-        again = ["nas", "run", str(study), "--storage", storage]
+        again = [options.program(), "run", str(study), "--storage", storage]
         again += ["--trials", str(trials)] if trials is not None else []
         again += [word for file in plugin or () for word in ("--plugin", str(file))]
         again += ["--no-plugins"] if no_plugins else []

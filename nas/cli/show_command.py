@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nas.cli import options
+from nas.numbers import count
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,7 +64,7 @@ def _parts(label: str, shape: str, parts: tuple[PartCost, ...]) -> Table:
         cells = [part.name, part.text, "x".join(map(str, part.shape))]
         for name in COSTS:
             value = getattr(part.cost, name)
-            cells.append(_short(value))
+            cells.append(count(value))
             if name in most:
                 cells.append(bar(value, most[name]))
         cells += [part.cost.receptive_field, f"{part.cost.output_stride:g}"]
@@ -110,7 +111,7 @@ def _side_by_side(totals: dict[str, Cost]) -> Table:
     for label, cost in totals.items():
         cells = [label]
         for name in COSTS:
-            cells += [_short(getattr(cost, name)), bar(getattr(cost, name), most[name])]
+            cells += [count(getattr(cost, name)), bar(getattr(cost, name), most[name])]
         table.add_row(*map(Text, [*cells, cost.receptive_field, f"{cost.output_stride:g}"]))
     return table
 
@@ -121,10 +122,3 @@ def _table(title: str) -> Table:
     from rich.text import Text
 
     return Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-
-
-def _short(value: int) -> str:
-    for factor, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if value >= factor:
-            return f"{value / factor:.4g} {unit}"
-    return str(value)

@@ -28,18 +28,30 @@ NORM = "batch_norm"
 _TABLE = CostTable()
 
 
-def count(arch: Architecture | str, plugins: Sequence[str | Path] = ()) -> Cost:
+def count(
+    arch: Architecture | str | nn.Module,
+    plugins: Sequence[str | Path] = (),
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+) -> Cost:
     """What a network costs, exactly. Nothing is allocated, unless a block can only be counted by running it.
 
     Args:
-        arch: an architecture, a published network's name, or an architecture's text.
+        arch: an architecture, a published network's name, an architecture's text, or any module.
         plugins: local plugin files whose blocks it may name, besides those that are installed.
+        input_shape: (channels, height, width) of a module's input; an architecture has its own.
 
     Raises:
-        SpecError: the architecture cannot be meant.
+        SpecError: the architecture cannot be meant; `input_shape` is missing for a module, or given for another.
         BlockError: a block is unknown, refuses its place, does not build or run, or gives another shape than it should.
         PluginError: a plugin file does not load.
     """
+    if not isinstance(arch, Architecture | str):
+        if input_shape is None:
+            raise SpecError(f"input_shape: give the (channels, height, width) that a {type(arch).__name__} takes in")
+        return count_module(arch, input_shape)
+    if input_shape is not None:
+        raise SpecError("input_shape is for modules; an architecture has its own")
     known = load_plugins(plugins)
     canonical = load(arch, plugins) if isinstance(arch, str) else canonical_with(arch, known)
     return count_architecture(canonical, known.blocks, _TABLE)

@@ -8,10 +8,16 @@ from collections.abc import Mapping, Sequence
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
+_CHOICES = ("network", "stages", "constraints")
+"""Tables whose keys take a value or a list: one choice is written bare, as people do."""
+
+
 def study_file(spec: Mapping[str, object]) -> str:
-    """TOML of a snapshot. Keys without a value are left out: TOML has none, and a study file means the same."""
+    """TOML of a snapshot. Keys without a value are left out: TOML has none, and a study file means the same; so are
+    empty tables and lists.
+    """
     lines: list[str] = []
-    _table(spec, (), lines)
+    _table({key: value for key, value in spec.items() if value not in ([], (), {})}, (), lines)
     return "\n".join(lines).strip() + "\n"
 
 
@@ -21,7 +27,7 @@ def _table(table: Mapping[str, object], place: tuple[str, ...], lines: list[str]
         if _is_table(value) or _is_tables(value):
             below.append((key, value))
         elif value is not None:
-            lines.append(f"{_key(key)} = {_value(value)}")
+            lines.append(f"{_key(key)} = {_value(_bare(value) if place[:1] and place[0] in _CHOICES else value)}")
     for key, value in below:
         name = ".".join(map(_key, (*place, key)))
         if isinstance(value, Mapping):
@@ -31,6 +37,11 @@ def _table(table: Mapping[str, object], place: tuple[str, ...], lines: list[str]
             for item in value:
                 lines += ["", f"[[{name}]]"]
                 _table(item, (*place, key), lines)
+
+
+def _bare(value: object) -> object:
+    single = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 1
+    return value[0] if single else value  # type: ignore[index]  # a sequence
 
 
 def _is_table(value: object) -> bool:

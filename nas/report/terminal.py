@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas.outcomes import COST_COLUMNS
@@ -33,7 +33,21 @@ def summary_table(report: Report) -> Group:
             parts.append(Text(f"{len(short.front) - MOST_ROWS} more of the front are in the other formats"))
     else:
         parts.append(Text("no trial was successful and feasible", style="yellow"))
+        parts += [Text(line) for line in _nearest(report)]
     return Group(*parts, _outcomes(short))
+
+
+def _nearest(report: Report) -> Iterator[str]:
+    """For each constraint that no measured trial keeps, how near the nearest came."""
+    units = {column.name: column.unit for column in report.columns}
+    for column, operator, bound in report.study.constraints:
+        values = report.frame[column].dropna().astype("float64")
+        best = values.min() if operator == "<=" else values.max()
+        if len(values) and (best > bound if operator == "<=" else best < bound):
+            text = count if column in COST_COLUMNS else rounded
+            unit = f" {units[column]}" if units.get(column) else ""
+            came = f"the nearest of {len(values)} came to {text(best)}{unit}"
+            yield one_line(f"{column} {operator} {text(bound)}: {came}")
 
 
 def _front(report: Report, short: Summary) -> RenderableType:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 import re
 
+from nas.numbers import count
+
+__all__ = ["as_code", "count", "in_markdown", "in_spreadsheet", "one_line", "rounded"]
+
 _CONTROLS = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1: terminals act on them
     "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # directions: what is shown is not what is there
@@ -44,11 +48,3 @@ def rounded(value: float) -> str:
     if not math.isfinite(value):
         return str(value)
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.4g}"
-
-
-def count(value: float) -> str:
-    """A number of things as a person reads it: `950`, `21.46 M`, `8.447 G`."""
-    for factor, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= factor:
-            return f"{value / factor:.4g} {unit}"
-    return f"{value:.4g}"

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID,
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from nas.numbers import count
 from nas.search.progress import Observer, Progress
 
 LINES_EVERY_S = 10.0
@@ -25,7 +26,10 @@ def shown(name: str, console: Console) -> Iterator[Observer]:
     """An observer that shows the progress of the study `name` on `console`, as long as the context lasts."""
     if console.is_terminal or console.is_jupyter:
         with _Live(console) as bar:
-            yield _Drawn(bar, bar.add_task(name, total=None, said="", left=""))
+            task = bar.add_task(name, total=None, said="", left="")
+            yield _Drawn(bar, task)
+            bar.doing = ""
+            bar.update(task, left="")
     else:
         yield _Lines(name, console)
 
@@ -37,7 +41,7 @@ class _Live(Bar):
         self.doing = ""
         columns: tuple[ProgressColumn, ...] = (
             TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24, complete_style="cyan", finished_style="green"),
             MofNCompleteColumn(),
             TextColumn("{task.fields[said]}"),
             TextColumn("{task.fields[left]}", style="cyan"),
@@ -107,7 +111,7 @@ class _Clock:
 
 def said(told: Progress) -> str:
     """The front's size and the best values: "front 3  accuracy 0.65  latency_ms 0.359"."""
-    best = [f"{name} {value:.4g}" for name, value in told.best.items()]
+    best = [f"{name} {count(value) if abs(value) >= 1e4 else f'{value:.4g}'}" for name, value in told.best.items()]
     return "  ".join([f"front {told.front}", *best]) if told.finished else ""
 
 

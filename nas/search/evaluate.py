@@ -144,7 +144,7 @@ def _row(
     return Measurement(
         key=key, arch_id=candidate.arch.arch_id, metric=column.metric.name, metric_version=column.metric.version,
         unit=column.unit, outcome=outcome, value=estimate.value if estimate else None, low=found.low, high=found.high,
-        iqr=found.iqr, n=len(found.samples) or None, message=message, conditions=dict(conditions),
+        iqr=found.iqr, n=found.n or len(found.samples) or None, message=message, conditions=dict(conditions),
         reference_ratio=float(str(ratio)) if ratio is not None else None, environment=found.environment,
         seconds=seconds, samples=tuple(found.samples), seed=spec.study.seed if column.metric.seeded else None,
     )

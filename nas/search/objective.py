@@ -33,7 +33,8 @@ class Objective:
     A trial gets user attributes: `arch_id`, `arch`, the costs, each column that was computed, `outcome` and `message`;
     and a constraint for each bound whose column is known. A candidate that fails answers NaN, which Optuna records as a
     failed trial and goes on from; one that breaks a constraint before the costlier columns are computed is pruned.
-    Measurements are kept in, and reused from, the database at `storage`, which Optuna's own storage may share.
+    Measurements are kept in, and reused from, the database at `storage`, which Optuna's own storage may share. The
+    trials are Optuna's: `study.trials_dataframe()` reads them, with the attributes; `nas report` does not.
 
     With `objective.sampler` no trial breaks a free constraint or repeats a network, and the study stops where the space
     is exhausted: its last trial is then pruned and says so. Any other sampler of Optuna's does too, without these
@@ -44,9 +45,13 @@ class Objective:
     """
 
     def __init__(
-        self, study: str | Path | StudySpec, plugins: Sequence[str | Path] = (), storage: str = DEFAULT_STORAGE
+        self,
+        study: str | Path | StudySpec,
+        plugins: Sequence[str | Path] = (),
+        storage: str = DEFAULT_STORAGE,
+        device: str | None = None,
     ) -> None:
-        self._ready: Prepared = prepare(study, plugins)
+        self._ready: Prepared = prepare(study, plugins, device)
         self._proposer = Proposer(self._ready.spec, self._ready.space, self._ready.columns)
         self._storage = storage
 

@@ -148,6 +148,8 @@ class _Search:
         for record in self._store.trials(self._row):
             if record.outcome == "ok" and record.feasible:
                 self._tally.add(record.values)
+        if (finished := self._store.count_finished(self._row)) >= self._total:
+            notices += (f"{finished} trials are finished, and {self._total} were asked for: nothing is left to do",)
         self._tell(notices=notices)
         while (finished := self._store.count_finished(self._row)) < self._total:
             if finished + self._store.elsewhere(self._row) >= self._total:

@@ -33,6 +33,8 @@ def accuracy(context: nas.MetricContext) -> nas.Estimate:
         MeasureError: `nan`, `oom`, `timeout`, `stopped` or `invalid`, as `nas.train.loop.train` says.
         SpecError: an option or the data have become unusable since the study was checked.
     """
+    import torch
+
     from nas.train.data import load_data
     from nas.train.loop import train
 
@@ -41,6 +43,7 @@ def accuracy(context: nas.MetricContext) -> nas.Estimate:
     device = find_device(options["device"])
     threads = find_threads(options["threads"], context.input_shape)
     with limited_to(threads):
+        threads = torch.get_num_threads()
         result = train(
             context.network,
             data,
@@ -59,12 +62,13 @@ def accuracy(context: nas.MetricContext) -> nas.Estimate:
         "data": data.source,
         "data_fingerprint": data.fingerprint,
         "device": device.type,
+        "threads": threads,
         "epochs": options["epochs"],
         "n_validation": result.validated,
         "train_seconds": result.seconds,
         "train_loss": result.train_losses[-1],
     }
-    return nas.Estimate(result.accuracy, low, high, conditions=conditions)
+    return nas.Estimate(result.accuracy, low, high, conditions=conditions, n=result.validated)
 
 
 def check(setting: nas.Setting) -> str | None:

@@ -47,7 +47,7 @@ def test_time_is_told_as_people_read_it(seconds: float, text: str) -> None:
 def test_the_line_tells_front_and_best_once_there_is_a_trial() -> None:
     assert said(Progress(0, 20)) == ""
     told = Progress(13, 20, front=3, best={"accuracy": 0.65432, "macs": 1234567.0})
-    assert said(told) == "front 3  accuracy 0.6543  macs 1.235e+06"
+    assert said(told) == "front 3  accuracy 0.6543  macs 1.235 M"
 
 
 def terminal() -> Console:
