@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
+_OPTIONAL = ("plugins", "constraints", "columns")
 _CHOICES = ("network", "stages", "constraints")
 """Tables whose keys take a value or a list: one choice is written bare, as people do."""
 
 
 def study_file(spec: Mapping[str, object]) -> str:
     """TOML of a snapshot. Keys without a value are left out: TOML has none, and a study file means the same; so are
-    empty tables and lists.
+    the optional tables that hold nothing.
     """
     lines: list[str] = []
-    _table({key: value for key, value in spec.items() if value not in ([], (), {})}, (), lines)
+    _table({key: value for key, value in spec.items() if value or key not in _OPTIONAL}, (), lines)
     return "\n".join(lines).strip() + "\n"
 
 

@@ -266,7 +266,7 @@ def test_the_published_rows_of_efficientnet_v2_s_are_its_architecture() -> None:
 
 def test_rows_take_the_classifier_and_the_rates_as_they_are_given() -> None:
     arch = nas.Architecture.from_rows(tuple(map(tuple, ROWS)), 10, 64, 0.5, 0.1, (1, 32, 32))
-    assert (arch.classes, arch.head, arch.drop_path) == (10, nas.Head(channels=64, dropout=0.5), 0.1)
+    assert (arch.classes, arch.head, arch.drop_path) == (10, nas.Head(channels=64, dropout=0.5, act="silu"), 0.1)
     assert arch.input_shape == (1, 32, 32)
 
 
@@ -325,3 +325,9 @@ def test_a_row_of_another_length_is_refused_with_the_names_of_the_eight(row: obj
 def test_no_rows_are_refused(rows: object) -> None:
     with pytest.raises(nas.SpecError, match="rows: give at least one row"):
         nas.Architecture.from_rows(rows)  # type: ignore[arg-type]
+
+
+def test_stem_and_head_take_the_network_s_activation_unless_they_name_one() -> None:
+    arch = nas.Architecture((3, 8, 8), (), head=nas.Head(act="relu6"), act="relu")
+    assert (arch.stem.act, arch.head.act) == ("relu", "relu6")
+    assert "stem(channels=24,kernel=3,stride=2,pool=false,act=relu)" in str(arch)

@@ -37,3 +37,12 @@ def test_receptive_field_and_stride_grow_from_part_to_part() -> None:
     assert told[-1] == ("427x427", 32)
     fields = [int(field.split("x")[0]) for field, _ in told]
     assert fields == sorted(fields)
+
+
+def test_a_module_is_counted_with_the_shape_of_its_input() -> None:
+    network = nas.build("mobilenet_v3_small")
+    assert nas.count(network, input_shape=(3, 224, 224)).macs == nas.count("mobilenet_v3_small").macs
+    with pytest.raises(nas.SpecError, match="input_shape: give the"):
+        nas.count(network)
+    with pytest.raises(nas.SpecError, match="an architecture has its own"):
+        nas.count("mobilenet_v3_small", input_shape=(3, 8, 8))

@@ -37,3 +37,8 @@ def test_stages_are_an_array_of_tables() -> None:
     text = study_file(spec)
     assert text.count("[[stages]]") == 2
     assert tomllib.loads(text) == spec
+
+
+def test_one_choice_is_written_bare_and_what_is_empty_is_left_out() -> None:
+    spec = {"plugins": [], "network": {"act": ["relu"], "stem": {"channels": [8, 16]}}, "columns": {}}
+    assert study_file(spec) == '[network]\nact = "relu"\n\n[network.stem]\nchannels = [8, 16]\n'
