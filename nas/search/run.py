@@ -143,7 +143,7 @@ class _Search:
         self._unlucky = 0
 
     def go_on(self, notices: tuple[str, ...]) -> None:
-        """Runs trials until there are enough, or none is left."""
+        """Runs trials until there are enough, or none is left; ends those of other runs that die meanwhile."""
         self._recover()
         for record in self._store.trials(self._row):
             if record.outcome == "ok" and record.feasible:
@@ -165,6 +165,7 @@ class _Search:
                 self._tell(notices=(str(error),))
                 return
             self._run_one(candidate)
+            self._recover()  # also after the last trial: what a killed run left would stay unfinished in a done study
 
     def _recover(self) -> None:
         _recover(self._store, self._row, self._ready.spec, self._alone)

@@ -211,3 +211,24 @@ def test_a_run_waits_for_the_last_trial_of_another_process_and_takes_it_up_shoul
     assert "waiting for the last trials, which another run evaluates" in told
     assert list(report()["outcome"]) == ["interrupted", "ok"]
     assert report()["arch_id"].nunique() == 1
+
+
+def test_the_trial_of_a_run_that_dies_meanwhile_is_ended_and_its_network_tried_again(
+    spec, run, report, stop_after, monkeypatch
+):
+    stop_after(Store, "begin_trial")
+    with subprocess.Popen(["sleep", "600"]) as other:
+        theirs = replace(owner.current(), pid=other.pid, started=owner._started(other.pid))
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(owner, "current", lambda: theirs)
+            run(spec(), 3)
+
+        def observer(progress: Progress) -> None:
+            if progress.doing.startswith("trial 1: ") and other.poll() is None:
+                other.kill()
+                other.wait()
+
+        run(spec(), 3, observer=observer)
+    assert list(report()["state"]) == ["FAIL", *["COMPLETE"] * 3]
+    assert list(report()["outcome"]) == ["interrupted", *["ok"] * 3]
+    assert report()["arch_id"].nunique() == 3
