@@ -19,8 +19,12 @@ def canonicalise(arch: Architecture, blocks: BlockRegistry) -> Architecture:
 
     Raises:
         BlockError: a block is unknown, of another version, or refuses its parameters or channels.
-        SpecError: an activation is unknown, or the input is smaller than the strides need.
+        SpecError: this is no architecture; an activation is unknown, or the input is smaller than the strides need.
     """
+    if not isinstance(arch, Architecture):
+        raise SpecError(f"an Architecture is needed here, got {type(arch).__name__} {str(arch)[:60]!r}\n"
+                        "Only what is written as stages of blocks can be taken apart and searched; a network of "
+                        "another library can be built, counted and measured, as a whole.")
     check(arch, blocks)
     stages = []
     for position, (stage, ios) in enumerate(zip(arch.stages, stage_ios(arch), strict=True)):

@@ -22,7 +22,7 @@ from nas.chain import Placed, chain, scaled, stage_ios, stem_shape
 from nas.errors import BlockError, SpecError
 from nas.layers import activation, batch_norm
 from nas.plugins import load_plugins
-from nas.zoo import canonical_with, load
+from nas.zoo import Opaque, canonical_with, load
 
 MAX_PARAMETERS = 10_000_000_000
 """A network with more is refused before anything is allocated."""
@@ -46,7 +46,7 @@ class Network(nn.Module):
 
 
 def build(
-    arch: Architecture | str,
+    arch: Architecture | Opaque | str,
     plugins: Sequence[str | Path] = (),
     *,
     seed: int | None = None,
@@ -55,7 +55,8 @@ def build(
     """The network, with initial weights, in train mode.
 
     Args:
-        arch: an architecture, a published network's name, or an architecture's text.
+        arch: an architecture, or what `nas.load` takes as text: a published network's name, an architecture's text,
+            timm's block strings, `torchvision:NAME`; or the opaque network that it made of the latter.
         plugins: local plugin files whose blocks it may name, besides those that are installed.
         seed: makes the weights reproducible, on any device, and leaves torch's global generators as they were. None
             draws them from the global generator of the CPU.
@@ -67,8 +68,19 @@ def build(
         PluginError: a plugin file does not load.
     """
     known = load_plugins(plugins)
-    canonical = load(arch, plugins) if isinstance(arch, str) else canonical_with(arch, known)
-    return build_network(canonical, known.blocks, seed=seed, device=device)
+    value = load(arch, plugins) if isinstance(arch, str) else arch
+    if isinstance(value, Opaque):
+        return _build_opaque(value, seed, torch.device(device))
+    return build_network(canonical_with(value, known), known.blocks, seed=seed, device=device)
+
+
+def _build_opaque(network: Opaque, seed: int | None, device: torch.device) -> nn.Module:
+    """With the weights that its library draws."""
+    if device.type == "meta":
+        return network.make_on_meta()
+    with _generator(seed), torch.device("cpu"):
+        module = network.make()
+    return module.to(device)
 
 
 def build_network(

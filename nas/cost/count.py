@@ -17,7 +17,7 @@ from nas.cost.table import BlockCost, BlockKey, CostTable, Size
 from nas.errors import SpecError
 from nas.layers import activation, batch_norm
 from nas.plugins import load_plugins
-from nas.zoo import canonical_with, load
+from nas.zoo import Opaque, canonical_with, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ _TABLE = CostTable()
 
 
 def count(
-    arch: Architecture | str | nn.Module,
+    arch: Architecture | Opaque | str | nn.Module,
     plugins: Sequence[str | Path] = (),
     *,
     input_shape: tuple[int, int, int] | None = None,
@@ -37,7 +37,8 @@ def count(
     """What a network costs, exactly. Nothing is allocated, unless a block can only be counted by running it.
 
     Args:
-        arch: an architecture, a published network's name, an architecture's text, or any module.
+        arch: an architecture or an opaque network, what `nas.load` takes as text, or any module. An opaque network is
+            counted as a whole, and the pool before its classifier is one of its `global_ops`.
         plugins: local plugin files whose blocks it may name, besides those that are installed.
         input_shape: (channels, height, width) of a module's input; an architecture has its own.
 
@@ -46,15 +47,31 @@ def count(
         BlockError: a block is unknown, refuses its place, does not build or run, or gives another shape than it should.
         PluginError: a plugin file does not load.
     """
-    if not isinstance(arch, Architecture | str):
+    if not isinstance(arch, Architecture | Opaque | str):
         if input_shape is None:
             raise SpecError(f"input_shape: give the (channels, height, width) that a {type(arch).__name__} takes in")
         return count_module(arch, input_shape)
     if input_shape is not None:
-        raise SpecError("input_shape is for modules; an architecture has its own")
+        raise SpecError("input_shape is for modules: an architecture has its own, as has a network of a library")
     known = load_plugins(plugins)
-    canonical = load(arch, plugins) if isinstance(arch, str) else canonical_with(arch, known)
-    return count_architecture(canonical, known.blocks, _TABLE)
+    value = resolve(arch, known) if isinstance(arch, str) else arch
+    if isinstance(value, Opaque):
+        return count_opaque(value)
+    return count_architecture(canonical_with(value, known), known.blocks, _TABLE)
+
+
+def count_opaque(network: Opaque) -> Cost:
+    """`count` of a network of another library: as `count_module` counts it, but without its weights wherever their
+    values do not matter.
+
+    Raises:
+        BlockError: the network does not run on an image of its shape.
+        SpecError: its library is not installed; it cannot be counted without its weights, and these are too many.
+    """
+    from nas.cost.module import count_block
+
+    cost = count_block(str(network), network.make, network.input_shape, paths=True)
+    return _total([_Part("", 1, cost)], cost.field, max(cost.jump))
 
 
 def count_module(net: nn.Module, input_shape: tuple[int, int, int]) -> Cost:

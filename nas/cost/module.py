@@ -21,7 +21,13 @@ Shape = tuple[int, int, int]
 """Channels, height, width."""
 
 
-def count_block(place: str, build: Callable[[], nn.Module], shape: Shape, expected: Shape | None = None) -> BlockCost:
+def count_block(
+    place: str,
+    build: Callable[[], nn.Module],
+    shape: Shape,
+    expected: Shape | None = None,
+    paths: bool = False,
+) -> BlockCost:
     """The cost of the module that `build` makes, for one image.
 
     Args:
@@ -29,6 +35,7 @@ def count_block(place: str, build: Callable[[], nn.Module], shape: Shape, expect
         build: makes the module on torch's default device.
         shape: of the input.
         expected: of the output, where it must have one.
+        paths: whether global operations are named with the path of their submodule.
 
     Raises:
         BlockError: it does not build or run, or gives another shape than it should.
@@ -37,10 +44,10 @@ def count_block(place: str, build: Callable[[], nn.Module], shape: Shape, expect
     with _plain_mode():
         try:
             module = _on_meta(build)
-            cost, outputs = _exactly(module, torch.empty((1, *shape), device="meta"))
+            cost, outputs = _exactly(module, torch.empty((1, *shape), device="meta"), paths)
         except Exception as refusal:  # noqa: BLE001  # a stranger's block may raise anything where there are no values
             _refuse_giant(place, build, refusal)
-            cost, outputs = _by_tracing(place, build, shape)
+            cost, outputs = _by_tracing(place, build, shape, paths)
     given = [tuple(output.shape) for output in outputs]
     if expected is not None and given != [(1, *expected)]:
         shown = given[0] if len(given) == 1 else f"{len(given)} tensors"
@@ -93,13 +100,15 @@ def _exactly(module: nn.Module, image: Tensor, paths: bool = False) -> tuple[Blo
     return cost, outputs
 
 
-def _by_tracing(place: str, build: Callable[[], nn.Module], shape: Shape) -> tuple[BlockCost, list[Tensor]]:
+def _by_tracing(
+    place: str, build: Callable[[], nn.Module], shape: Shape, paths: bool
+) -> tuple[BlockCost, list[Tensor]]:
     """Builds the module again, with weights, and traces it."""
     from nas.cost.trace import traced
 
     with torch.random.fork_rng(devices=[]), _blamed(place), torch.device("cpu"):
         torch.default_generator.manual_seed(0)  # the same values each time, should the block decide by them
-        return traced(build().eval(), _noise(shape))
+        return traced(build().eval(), _noise(shape), paths)
 
 
 def _refuse_giant(place: str, build: Callable[[], nn.Module], refusal: Exception) -> None:

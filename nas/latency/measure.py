@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -26,9 +27,12 @@ from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budge
 from nas.latency.timing import Call, timer_of
 from nas.runtimes import RuntimeSpec
 
+if TYPE_CHECKING:
+    from nas.zoo import Opaque
+
 
 def measure(
-    arch: Architecture | str | nn.Module,
+    arch: Architecture | Opaque | str | nn.Module,
     device: str = LatencyOptions.device,
     *,
     batch: int = LatencyOptions.batch,
@@ -44,7 +48,7 @@ def measure(
     plugins: Sequence[str | Path] = (),
     seed: int = 0,
 ) -> Latency:
-    """The latency of a network: an architecture, its text, the name of a published one, or any module.
+    """The latency of a network: an architecture, an opaque network, what `nas.load` takes as text, or any module.
 
     The options are those of a latency column, see `nas.latency.options.LatencyOptions`. `input_shape` is (channels,
     height, width), needed for a module and only for a module, whose own weights and training mode stay untouched.
@@ -67,13 +71,15 @@ def measure(
     if isinstance(arch, nn.Module):
         return measure_module(arch, _checked(input_shape), options, spec, seed)
     if input_shape is not None:
-        raise SpecError("input_shape is for modules: an architecture has its own")
-    from nas.network import build_network
-    from nas.zoo import load
+        raise SpecError("input_shape is for modules: an architecture, or a network of a library, has its own")
+    from nas.network import build
+    from nas.zoo import Opaque, canonical_with, load
 
     value = load(arch, plugins) if isinstance(arch, str) else arch
+    if not isinstance(value, Opaque):
+        value = canonical_with(value, known)
     options.resolve(spec, [value.input_shape])  # before anything is built
-    network = build_network(value, known.blocks, seed=seed)
+    network = build(value, plugins, seed=seed)
     return measure_module(network, value.input_shape, options, spec, seed)
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from nas.arch import Architecture, Head, Norm, Stem
-from nas.zoo.rows import Row, stages_of
+from nas.zoo.rows import Row, stages_of, to_eights
 
 # Tan and Le 2021, EfficientNetV2: Smaller Models and Faster Training (arXiv:2104.00298), table 4, and its code.
 V2_S: Sequence[Row] = (
@@ -73,22 +73,16 @@ B: Sequence[tuple[int, float, float, float, Norm]] = (
 
 def _efficientnet(crop: int, width: float, depth: float, dropout: float, norm: Norm) -> Architecture:
     rows: list[Row] = [
-        (block, math.ceil(depth * repeats), _to_eights(width * channels), stride, kernel, expand, se)
+        (block, math.ceil(depth * repeats), to_eights(width * channels), stride, kernel, expand, se)
         for block, repeats, channels, stride, kernel, expand, se in B0
     ]
     return Architecture(
         input_shape=(3, crop, crop),
         stages=stages_of(rows),
-        stem=Stem(channels=_to_eights(width * 32)),
-        head=Head(channels=_to_eights(width * 1280), dropout=dropout),
+        stem=Stem(channels=to_eights(width * 32)),
+        head=Head(channels=to_eights(width * 1280), dropout=dropout),
         norm=norm,
     )
-
-
-def _to_eights(channels: float) -> int:
-    """The nearest multiple of 8, one more where that loses over a tenth: how the EfficientNets scale their width."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
 
 
 NETWORKS: Mapping[str, Architecture] = {

@@ -1,4 +1,5 @@
-"""Published networks, written as stages of plugin blocks, and the way from a name or a text to an `Architecture`.
+"""The way from a name or a text to a network: published ones, written as stages of plugin blocks; an architecture's
+text; timm's block strings; and, opaque, what torchvision and timm build.
 
 `input_shape` is the published crop at which a network was evaluated; dropout, drop path and norms are as published.
 """
@@ -15,9 +16,8 @@ from nas.arch import Architecture
 from nas.canonical import canonicalise
 from nas.errors import BlockError, SpecError, nearest
 from nas.plugins import Plugins, load_plugins
-
-ELSEWHERE = ("torchvision:", "timm:")
-"""Prefixes of networks that other libraries build."""
+from nas.zoo.opaque import PREFIXES, Opaque, load_opaque
+from nas.zoo.timm_blocks import BlockStrings, architecture_of, is_block_text
 
 
 def names() -> tuple[str, ...]:
@@ -25,24 +25,30 @@ def names() -> tuple[str, ...]:
     return tuple(_networks())
 
 
-def load(name_or_text: str, plugins: Sequence[str | Path] = ()) -> Architecture:
-    """A published network by name, or the architecture that a text writes out; canonical, every parameter filled in.
+def load(network: BlockStrings, plugins: Sequence[str | Path] = ()) -> Architecture | Opaque:
+    """A network by name or text. An architecture is canonical, every parameter filled in.
 
-    `plugins` are local plugin files whose blocks the text may name, besides those that are installed.
+    Args:
+        network: a published network's name; an architecture's text; `torchvision:NAME` or `timm:NAME`, which give an
+            `Opaque`; or timm's block strings, in a text or in lists (see `nas.zoo.timm_blocks.architecture_of`).
+        plugins: local plugin files whose blocks the text may name, besides those that are installed.
 
     Raises:
-        SpecError: no network has this name; the text is malformed.
+        SpecError: no network has this name; the text is malformed; a library is missing, or its network does not turn
+            images into (batch, classes); a block string cannot be said exactly.
         BlockError: a block is unknown, of another version, or refuses its place.
         PluginError: a plugin file does not load.
     """
-    return resolve(name_or_text, load_plugins(plugins))
+    return resolve(network, load_plugins(plugins))
 
 
-def resolve(name_or_text: str, plugins: Plugins) -> Architecture:
+def resolve(network: BlockStrings, plugins: Plugins) -> Architecture | Opaque:
     """`load` with plugins that are loaded already; raises what it raises."""
-    if not isinstance(name_or_text, str):
-        raise SpecError(f"a network is a name or an architecture's text, got {type(name_or_text).__name__}")
-    return canonical_with(_find(name_or_text.strip()), plugins)
+    if not isinstance(network, str | list | tuple):
+        raise SpecError(f"a network is a name or an architecture's text, got {type(network).__name__}")
+    if isinstance(network, str) and network.strip().startswith(PREFIXES):
+        return load_opaque(network.strip())
+    return canonical_with(_find(network), plugins)
 
 
 def canonical_with(arch: Architecture, plugins: Plugins) -> Architecture:
@@ -60,16 +66,19 @@ def canonical_with(arch: Architecture, plugins: Plugins) -> Architecture:
         raise BlockError(f"{error}{plugins.hint()}") from None
 
 
-def _find(name_or_text: str) -> Architecture:
-    if name_or_text.startswith(ELSEWHERE):
-        raise SpecError(f"{name_or_text!r}: networks of other libraries cannot be loaded; "
-                        f"the published ones here are {', '.join(names())}")
-    if "(" in name_or_text:
-        return Architecture.parse(name_or_text)
-    if name_or_text not in _networks():
-        raise SpecError(f"unknown network {name_or_text[:60]!r}{nearest(name_or_text[:60], names())}; "
-                        f"there are {', '.join(names())}, or write an architecture's text")
-    return _networks()[name_or_text]
+def _find(network: BlockStrings) -> Architecture:
+    if not isinstance(network, str):
+        return architecture_of(network)
+    text = network.strip()
+    if "(" in text:
+        return Architecture.parse(text)
+    if is_block_text(text):
+        return architecture_of(text)
+    if text not in _networks():
+        raise SpecError(f"unknown network {text[:60]!r}{nearest(text[:60], names())}; "
+                        f"there are {', '.join(names())}, or write an architecture's text, timm's block strings, "
+                        "torchvision:NAME or timm:NAME")
+    return _networks()[text]
 
 
 @cache

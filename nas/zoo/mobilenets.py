@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from nas.arch import Architecture, Head, Norm, Stage, Stem
 from nas.choices import Choice
-from nas.zoo.rows import Row, stages_of
+from nas.zoo.rows import Row, stages_of, to_eights
 
 # Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks (arXiv:1801.04381), table 2.
 MOBILENET_V2: Sequence[Row] = (
@@ -102,10 +102,7 @@ def _ratio(inside: int, before: int) -> float:
     """The squeeze of MobileNetV3, a quarter of the width inside rounded to a multiple of 8, as a ratio of the channels
     that come in; its fourth decimal is rounded up, so that the ratio gives the squeeze back.
     """
-    quarter = inside // 4
-    squeeze = max(8, (quarter + 4) // 8 * 8)
-    squeeze = squeeze if squeeze >= 0.9 * quarter else squeeze + 8
-    return math.ceil(squeeze / before * 1e4) / 1e4
+    return math.ceil(to_eights(inside // 4) / before * 1e4) / 1e4
 
 
 NETWORKS: Mapping[str, Architecture] = {

@@ -16,3 +16,9 @@ def stages_of(rows: Sequence[Row]) -> tuple[Stage, ...]:
         Stage(block, 1, repeats, channels, stride, {"kernel": kernel, "expand": expand, "se": se})
         for block, repeats, channels, stride, kernel, expand, se in rows
     )
+
+
+def to_eights(channels: float) -> int:
+    """The nearest multiple of 8, one more where that loses over a tenth: how mobile networks round their widths."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8

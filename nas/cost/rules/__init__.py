@@ -33,7 +33,7 @@ from nas.cost.rules.products import added_product, convolution, einsum, linear, 
 
 
 def information(_: FunctionCounter, call: Call) -> Any:
-    """Shapes and types: no tensor comes out."""
+    """Shapes and types, and what is asserted of them: no tensor comes out."""
     return call()
 
 
@@ -93,6 +93,7 @@ RULES: Mapping[Any, Rule] = _table(
         (element_by_element, _functions(_ELEMENT_BY_ELEMENT)),
         (information, _functions("size dim numel is_floating_point __len__")),
         (information, (getattr(torch.Tensor, name).__get__ for name in ("shape", "dtype", "ndim"))),
+        (information, _functions("_assert", torch)),
         (values, _functions("__bool__ __float__ __int__ __index__ __array__ item tolist numpy is_nonzero")),
         *((convolution(dims), _functions(f"conv{dims}d")) for dims in (1, 2, 3)),
         *((convolution(dims, transpose=True), _functions(f"conv_transpose{dims}d")) for dims in (1, 2, 3)),
