@@ -51,6 +51,7 @@ class Library(ABC):
 @cache
 def _imported(module: str, library: str) -> ModuleType:
     try:
+        importlib.import_module(library)
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name == library:

@@ -148,7 +148,7 @@ def _checked(text: str, kind: str, values: Mapping[str, str], act: str | None, f
         raise refused(text, f"s{stride}", "a stride is 1 or 2")
     for key, what in (("a", "an expansion"), ("p", "a projection")):
         if values.get(key, "1") != "1":
-            raise refused(text, key + values[key], f"{what} with a kernel other than 1x1 has no block here")
+            raise refused(text, key + values[key], f"{what} by anything but a 1x1 convolution has no block here")
     if whole("d"):
         raise refused(text, f"d{values['d']}", "space to depth has no block here")
     channels, force_in = whole("c", low=1), whole("fc")
