@@ -71,7 +71,7 @@ def measure(
     if isinstance(arch, nn.Module):
         return measure_module(arch, _checked(input_shape), options, spec, seed)
     if input_shape is not None:
-        raise SpecError("input_shape is for modules: an architecture, or a network of a library, has its own")
+        raise SpecError("input_shape is for modules: an architecture has its own, as has a network of a library")
     from nas.network import build
     from nas.zoo import Opaque, canonical_with, load
 

@@ -65,7 +65,11 @@ def load_opaque(text: str) -> Opaque:
         shape = LIBRARIES[library].input_shape(name)
     except SpecError as error:
         raise SpecError(f"{text[:80]}: {error}") from None
-    return Opaque(library, name, shape, _classes(text, _make_on_meta(library, name), shape))
+    try:
+        network = _make_on_meta(library, name)
+    except Exception as error:  # what a stranger's code raises, such as that it needs a third library
+        raise SpecError(f"{text}: {library} does not build it: {type(error).__name__}: {error}") from error
+    return Opaque(library, name, shape, _classes(text, network, shape))
 
 
 def _classes(text: str, network: nn.Module, shape: tuple[int, int, int]) -> int:
@@ -94,6 +98,6 @@ def _make_on_meta(library: str, name: str) -> nn.Module:
         try:
             with torch.device("meta"):
                 return LIBRARIES[library].make(name)
-        except NotImplementedError:  # it asks for the values of its weights
+        except RuntimeError:  # it asks for the values of its weights
             with torch.device("cpu"):
                 return LIBRARIES[library].make(name).to("meta")

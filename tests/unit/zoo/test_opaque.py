@@ -111,6 +111,16 @@ def test_a_network_that_does_not_give_classes_is_refused(library, said, monkeypa
         opaque.load_opaque.__wrapped__("fake:net")
 
 
+def test_a_network_that_its_library_cannot_build_is_refused(monkeypatch):
+    class Broken(FakeLibrary):
+        def make(self, _):
+            raise ImportError("needs a third library")
+
+    monkeypatch.setattr(opaque, "LIBRARIES", {"fake": Broken(nn.Flatten())})
+    with pytest.raises(nas.SpecError, match="fake:net: fake does not build it: ImportError: needs a third library"):
+        opaque.load_opaque.__wrapped__("fake:net")
+
+
 def test_an_opaque_network_is_no_architecture_and_that_is_said():
     network, blocks = nas.load("torchvision:resnet18"), load_plugins().blocks
     for needs_an_architecture in (build_network, parameters_of):
