@@ -14,6 +14,7 @@ from nas.train.data.cluttered import Cluttered
 from nas.train.data.dataset import Dataset, Parts, Shape, assemble
 from nas.train.data.digits import Digits
 from nas.train.data.folder import Folder
+from nas.train.data.sounds import Sounds
 
 
 class Source(Protocol):
@@ -26,7 +27,7 @@ class Source(Protocol):
         """The images, at any size, in their splits; `shape` is what the networks take."""
 
 
-BUILT_IN: Mapping[str, Callable[[], Source]] = {"digits": Digits, "cluttered": Cluttered}
+BUILT_IN: Mapping[str, Callable[[], Source]] = {"digits": Digits, "cluttered": Cluttered, "sounds": Sounds}
 WITH_PATH: Mapping[str, Callable[[str], Source]] = {"folder": Folder, "npz": Npz}
 
 SOURCES = (*BUILT_IN, *(f"{kind}:PATH" for kind in WITH_PATH))
@@ -46,7 +47,7 @@ def load_data(source: str, shape: Shape, classes: int | None = None) -> Dataset:
     directory, `~` is the home directory.
 
     Args:
-        source: "digits", "cluttered", "folder:PATH" or "npz:PATH".
+        source: "digits", "cluttered", "sounds", "folder:PATH" or "npz:PATH".
         shape: (channels, height, width) of the networks' input, which the images are resized to.
         classes: how many classes the networks tell apart, or None to ask nothing.
 
