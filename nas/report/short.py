@@ -10,8 +10,8 @@ from nas.report.text import one_line, rounded
 
 
 def short_architecture(text: str) -> str:
-    """`mbconv k3 e4 x2 c24 | ...`: each stage's block, kernel, expansion, repeats, channels; `s2` where it halves the
-    map, `se0.25` where it squeezes. Other parameters are in the full text. A text that is no architecture is cut at
+    """`mbconv k3 e4 x2 c24 | ...`: each stage's block, kernel, expansion, repeats, channels; `s2` for a stride of 2,
+    `se0.25` where it squeezes. Other parameters are in the full text. A text that is no architecture is cut at
     60 characters.
     """
     try:
@@ -19,6 +19,14 @@ def short_architecture(text: str) -> str:
     except SpecError:  # of another nas, or damaged: it is shown as it is, a report does not build it
         line = one_line(text)
         return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def short_input(text: str) -> str:
+    """`1x24x48`: channels, height and width of what the architecture takes in; nothing for a text that is none."""
+    try:
+        return "x".join(map(str, Architecture.parse(text).input_shape))
+    except SpecError:
+        return ""
 
 
 def _short_stage(stage: Stage) -> str:

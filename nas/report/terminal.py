@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas.outcomes import COST_COLUMNS
-from nas.report.short import plus_minus, short_architecture
+from nas.report.short import plus_minus, short_architecture, short_input
 from nas.report.summary import Summary, summary
 from nas.report.text import count, one_line, rounded
 
@@ -68,10 +68,15 @@ def _front(report: Report, short: Summary) -> RenderableType:
     costs = [name for name in ("params", "macs") if name not in study.objectives]
     for name in costs:
         table.add_column(name, justify="right", no_wrap=True)
+    inputs = [short_input(arch) for arch in short.front["arch"]]
+    several = len(set(inputs)) > 1  # a resolution that is searched; one that all share says nothing
+    if several:
+        table.add_column("input", justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
-    for row in short.front.head(MOST_ROWS).to_dict("records"):
+    for row, size in zip(short.front.head(MOST_ROWS).to_dict("records"), inputs, strict=False):
         cells = [str(row["trial"]), *(_objective(row, name) for name in study.objectives)]
         cells += [count(row[name]) for name in costs]
+        cells += [size] if several else []
         table.add_row(*map(Text, [*cells, short_architecture(row["arch"])]))  # Text: nothing in it is markup
     return table
 

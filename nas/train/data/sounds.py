@@ -6,6 +6,7 @@ Nothing is recorded or downloaded. The kinds differ along time (rising, falling,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -87,7 +88,10 @@ def harmonics(rng: np.random.Generator) -> Signal:
     """A fundamental of 400 to 900 Hz and its multiples, each fainter than the one before."""
     fundamental = rng.uniform(400, 900)
     numbers = range(1, int(HIGHEST / fundamental) + 1)
-    return np.sum([_pitched(_constant(n * fundamental), rng) / np.sqrt(n) for n in numbers], axis=0)
+    together = np.zeros(SAMPLES)
+    for number in numbers:
+        together += _pitched(_constant(number * fundamental), rng) / math.sqrt(number)
+    return together
 
 
 def band(rng: np.random.Generator) -> Signal:
@@ -124,7 +128,7 @@ def recorded(sound: Signal, rng: np.random.Generator) -> Signal:
     heard = np.zeros(SAMPLES)
     heard[onset : onset + length] = sound[onset : onset + length]
     power = np.sum(heard**2) / length
-    amplitude = np.sqrt(10 ** (rng.uniform(*SNR_DB) / 10) / power)
+    amplitude = math.sqrt(10 ** (rng.uniform(*SNR_DB) / 10) / power)
     return amplitude * heard + rng.normal(size=SAMPLES)
 
 
@@ -139,7 +143,8 @@ def spectrograms(signals: NDArray[np.float64]) -> NDArray[np.uint8]:
     magnitudes = np.abs(np.fft.rfft(frames * window, axis=2))[:, None, :, 1:]
     noise = np.sqrt(np.sum(window**2))
     decibels = 20 * np.log10(np.maximum(magnitudes / noise, 1e-12)) + RANGE_DB / 2
-    return np.round(np.clip(decibels / RANGE_DB, 0, 1) * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.round(np.clip(decibels / RANGE_DB, 0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def compose(count: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

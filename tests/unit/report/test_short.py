@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nas
-from nas.report.short import plus_minus, short_architecture
+from nas.report.short import plus_minus, short_architecture, short_input
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_an_architecture_is_told_stage_by_stage() -> None:
 def test_a_text_that_is_no_architecture_is_cut_and_made_inert() -> None:
     assert short_architecture("torchvision:resnet18\x1b[31m") == "torchvision:resnet18[31m"
     assert len(short_architecture("x" * 500)) == 60
+
+
+def test_an_input_is_told_by_channels_height_and_width() -> None:
+    assert short_input(str(nas.load("efficientnet_v2_s"))) == "3x384x384"
+    assert short_input("torchvision:resnet18") == ""
