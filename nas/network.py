@@ -22,7 +22,7 @@ from nas.chain import Placed, chain, scaled, stage_ios, stem_shape
 from nas.errors import BlockError, SpecError
 from nas.layers import activation, batch_norm
 from nas.plugins import load_plugins
-from nas.zoo import Opaque, canonical_with, load
+from nas.zoo import Opaque, canonical_with, resolve
 
 MAX_PARAMETERS = 10_000_000_000
 """A network with more is refused before anything is allocated."""
@@ -68,7 +68,7 @@ def build(
         PluginError: a plugin file does not load.
     """
     known = load_plugins(plugins)
-    value = load(arch, plugins) if isinstance(arch, str) else arch
+    value = resolve(arch, known) if isinstance(arch, str) else arch
     if isinstance(value, Opaque):
         return _build_opaque(value, seed, torch.device(device))
     return build_network(canonical_with(value, known), known.blocks, seed=seed, device=device)

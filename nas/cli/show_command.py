@@ -18,31 +18,39 @@ if TYPE_CHECKING:
 BAR = 12
 """Characters of a bar."""
 COSTS = ("params", "macs", "flops", "activations")
+NET_HELP = (
+    "A published network's name, an architecture's text, timm's block strings, or, shown as a whole, torchvision:NAME "
+    "or timm:NAME."
+)
 
 
 def command(
-    net: Annotated[
-        list[str], typer.Argument(metavar="NET...", help="A published network's name, or an architecture's text.")
-    ],
+    net: Annotated[list[str], typer.Argument(metavar="NET...", help=NET_HELP)],
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
 ) -> None:
     """Show what a network is made of and what each stage costs; of several networks, also their totals side by side."""
-    from nas.cost.count import count_architecture, count_parts
+    from nas.cost.count import count_architecture, count_opaque, count_parts
+    from nas.cost.result import PartCost
     from nas.cost.table import CostTable
     from nas.plugins import load_plugins
-    from nas.zoo import resolve
+    from nas.zoo import Opaque, names, resolve
 
     known, table = load_plugins(plugin or (), not no_plugins), CostTable()
     console = options.output()
     totals: dict[str, Cost] = {}
     for name in dict.fromkeys(net):
-        arch = resolve(name, known)
-        parts = count_parts(arch, known.blocks, table)
-        label = name if "(" not in name else arch.arch_id
-        console.print(_parts(label, "x".join(map(str, arch.input_shape)), parts))
-        totals[label] = count_architecture(arch, known.blocks, table)
-        console.print(_facts(totals[label]))
+        network = resolve(name, known)
+        if isinstance(network, Opaque):
+            label, cost = str(network), count_opaque(network)
+            parts: tuple[PartCost, ...] = (PartCost("network", "as a whole", (network.classes,), cost),)
+        else:
+            label = name if name in names() else str(network.arch_id)
+            cost = count_architecture(network, known.blocks, table)
+            parts = count_parts(network, known.blocks, table)
+        console.print(_parts(label, "x".join(map(str, network.input_shape)), parts))
+        console.print(_facts(cost))
+        totals[label] = cost
     if len(totals) > 1:
         console.print(_side_by_side(totals))
 

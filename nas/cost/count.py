@@ -48,6 +48,11 @@ def count(
         PluginError: a plugin file does not load.
     """
     if not isinstance(arch, Architecture | Opaque | str):
+        from torch import nn
+
+        if not isinstance(arch, nn.Module):
+            raise SpecError(f"an architecture, a text or a module can be counted, got {type(arch).__name__} "
+                            f"{str(arch)[:60]!r}; nas.load makes an architecture of block strings in a list")
         if input_shape is None:
             raise SpecError(f"input_shape: give the (channels, height, width) that a {type(arch).__name__} takes in")
         return count_module(arch, input_shape)

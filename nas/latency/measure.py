@@ -73,9 +73,9 @@ def measure(
     if input_shape is not None:
         raise SpecError("input_shape is for modules: an architecture has its own, as has a network of a library")
     from nas.network import build
-    from nas.zoo import Opaque, canonical_with, load
+    from nas.zoo import Opaque, canonical_with, resolve
 
-    value = load(arch, plugins) if isinstance(arch, str) else arch
+    value = resolve(arch, known) if isinstance(arch, str) else arch
     if not isinstance(value, Opaque):
         value = canonical_with(value, known)
     options.resolve(spec, [value.input_shape])  # before anything is built

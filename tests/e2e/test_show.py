@@ -48,6 +48,30 @@ def test_receptive_fields_of_stacked_3x3_kernels_stand_beside_one_large_one(
     assert fields == ["5x5", "5x5", "7x7", "7x7"]
 
 
+def test_a_network_of_another_library_is_shown_as_a_whole_beside_the_published_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = shown(capsys, monkeypatch, "show", "torchvision:resnet18", "resnet18")
+    (line,) = [line for line in told.splitlines() if line.split()[:1] == ["network"] and "as a whole" in line]
+    assert line.split()[4] == "1000"
+    cost = nas.count("resnet18")
+    assert told.count(f"{cost.params:,} parameters, {cost.macs:,} MACs, {cost.flops:,} FLOPs") == 2
+    rows = told[told.index("side by side"):].splitlines()
+    theirs, ours = (row.split() for row in rows if row.split() and row.split()[0].endswith("resnet18"))
+    assert theirs[0] == "torchvision:resnet18"
+    assert theirs[1:] == ours[1:]
+
+
+def test_timms_block_strings_are_shown_by_stage(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = shown(capsys, monkeypatch, "show", "ds_r1_k3_s1_c16 ir_r2_k3_s2_e6_c24")
+    arch = nas.load("ds_r1_k3_s1_c16 ir_r2_k3_s2_e6_c24")
+    assert told.startswith(f"{arch.arch_id}, input 3x224x224")
+    (line,) = [line for line in told.splitlines() if line.strip().startswith("stages.1")]
+    assert line.split()[1:5] == ["mbconv", "x", "2", "24x56x56"]
+
+
 def ids(networks: list[nas.Architecture]) -> set[str]:
     return {nas.load(str(network)).arch_id for network in networks}
 

@@ -232,3 +232,18 @@ def test_a_separable_pair_has_a_fraction_of_the_weights_and_macs() -> None:
         costs[block] = nas.count(arch)
     assert costs["conv"].params - costs["depthwise_separable"].params == 64 * 64 * 9 - (64 * 9 + 64 * 64) - 2 * 64
     assert costs["conv"].macs - costs["depthwise_separable"].macs == 16 * 16 * (64 * 64 * 9 - (64 * 9 + 64 * 64))
+
+
+def test_the_measured_time_of_a_separable_pair_stands_beside_the_regular_convolution_s() -> None:
+    """Which of the two is faster is a question to a machine; reports/README.md asks it, and says what one answered."""
+    times = {}
+    for block in ("conv", "depthwise_separable"):
+        stage = nas.Stage(block, 1, 1, 16, 1, {"kernel": 3})
+        network = nas.build(nas.Architecture((3, 8, 8), (stage,), nas.Stem(channels=16, kernel=1, stride=1)), seed=0)
+        times[block] = nas.measure(network.stages, input_shape=(16, 8, 8), threads=1, max_seconds=0.2)
+    regular, separable = times["conv"], times["depthwise_separable"]
+    for latency in (regular, separable):
+        assert 0 < latency.low_ms <= latency.median_ms <= latency.high_ms
+        assert latency.reference_ratio > 0
+    machines = {latency.conditions["environment"] for latency in times.values()}
+    assert len(machines) == 1, "times of two machines are not to be compared"
