@@ -76,6 +76,13 @@ def _cuda(device: Device) -> tuple[dict[str, object], dict[str, object]]:
     return of_gpu | lasting, now | {"gpu_memory_free_mib": free // 2**20}
 
 
+def lock_names(environment: Mapping[str, Any]) -> list[str]:
+    """What is held while timing in this environment: the GPU, or each core that this process may use."""
+    if "gpu_uuid" in environment:
+        return [str(environment["gpu_uuid"])]
+    return [f"cpu-{core}" for core in environment[STATE]["affinity"]]
+
+
 def joined(before: Mapping[str, object], after: Mapping[str, object], foreign: float | None) -> dict[str, object]:
     """One environment out of the two around a measurement, and how many CPUs others kept busy meanwhile."""
     return lasting(before) | {STATE: {"before": before[STATE], "after": after[STATE], "foreign_cpus": foreign}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from nas.arch import Architecture
 from nas.errors import SpecError
 from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference
 from nas.latency.device import Device
-from nas.latency.environment import describe, doubts, fingerprint, joined
+from nas.latency.environment import describe, doubts, fingerprint, joined, lock_names
 from nas.latency.faults import named
+from nas.latency.lock import held
 from nas.latency.options import Conditions, LatencyOptions, Shape, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
 from nas.latency.quiet import cpu_threads, no_garbage_collection
@@ -93,10 +94,28 @@ def _checked(input_shape: Sequence[int] | None) -> Shape:
     return channels, height, width
 
 
+PREPARING_LIMIT_S = 600.0
+"""Of conversion, folding and the runtime's own preparation, which may compile."""
+TIMING_SLACK_S = 60.0
+"""Beyond what the options allow: of a single pass that takes far longer than they do."""
+
+
+def unheard(phase: str, limit_s: float | None) -> None:
+    """The default listener: nobody waits."""
+
+
 def measure_module(
-    network: nn.Module, input_shape: Shape, options: LatencyOptions, runtime: RuntimeSpec, seed: int = 0
+    network: nn.Module,
+    input_shape: Shape,
+    options: LatencyOptions,
+    runtime: RuntimeSpec,
+    seed: int = 0,
+    phase: Callable[[str, float | None], None] = unheard,
 ) -> Latency:
     """The latency of a module that takes (batch, *input_shape); the module itself is copied, not touched.
+
+    While it is timed, nobody else on this host times on its device, see `nas.latency.lock`. `phase` is told what
+    begins, and how many seconds it may last at most before it must have hung (None: it waits for others).
 
     Raises:
         SpecError: this machine cannot do what the options ask for.
@@ -105,10 +124,13 @@ def measure_module(
     conditions = options.resolve(runtime, [input_shape])
     device = conditions.device
     before = describe(device)
+    limit_s = 2 * options.max_seconds + TIMING_SLACK_S
     with memory_given_back(device), cpu_threads(conditions.threads), torch.no_grad():
+        phase("preparing", PREPARING_LIMIT_S)
         candidate = prepare_candidate(network, input_shape, options, conditions, seed)
         reference = prepare_reference(options, device)
-        with named("timing the network"):
+        with held(lock_names(before), lambda: phase("waiting for the device", None)), named("timing the network"):
+            phase("timing", limit_s)
             begin = CpuTime.now()
             timed = _time(candidate.call, reference, options, device)
             foreign = foreign_cpus(begin, CpuTime.now())

@@ -12,10 +12,10 @@ from nas.choices import shown
 from nas.errors import MeasureError, NasError, PluginError, SpecError, StoreError, nearest
 from nas.metrics import Estimate, MetricContext, MetricSpec, Setting, as_estimate
 from nas.outcomes import COST_COLUMNS
+from nas.plain import plain
 from nas.plugins import Plugins
 from nas.space import SearchSpace
 from nas.spec import Bound, StudySpec
-from nas.store.codec import plain
 from nas.store.rows import COST, ColumnRow
 
 ORDER = {"free": 0, "cheap": 1, "expensive": 2}

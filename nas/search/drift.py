@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas.errors import StudyDriftError
+from nas.plain import plain
 from nas.registry import Origin
 from nas.search.prepare import Prepared
 from nas.spec import StudySpec
-from nas.store.codec import plain
 from nas.store.rows import StudyRow
 
 FREE_TO_CHANGE = ("study", "plugins")

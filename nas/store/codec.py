@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Text
@@ -12,29 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from nas.errors import StoreError
-
-
-def plain(value: object) -> object:
-    """`value` as JSON knows it: mappings as objects, tuples as lists, numpy scalars as numbers.
-
-    JSON has no number for NaN and the infinities: they become the texts "nan", "inf" and "-inf".
-
-    Raises:
-        StoreError: there is something in it that is no plain value, such as an object of a plugin.
-    """
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, set | frozenset):
-        return sorted((plain(item) for item in value), key=str)
-    if callable(item := getattr(value, "item", None)) and getattr(value, "shape", None) == ():
-        return plain(item())
-    raise StoreError(f"{value!r:.80} cannot be stored: a {type(value).__name__} is not text, number, list or mapping")
+from nas.plain import plain
 
 
 def dump(value: object, *, ordered: bool = False) -> str:

@@ -10,8 +10,9 @@ from typing import Any, TypeGuard
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
+from nas.plain import plain
 from nas.store import tables
-from nas.store.codec import dump, plain
+from nas.store.codec import dump
 from nas.store.rows import Measurement
 from nas.store.samples import pack, unpack
 

@@ -1,0 +1,58 @@
+"""One timing a device: whoever times holds the device's locks, whichever process and whichever study it is of."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nas.errors import MeasureError
+
+
+@contextmanager
+def held(names: Sequence[str], waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds the locks of these names on this host. The kernel gives them back where the holder dies.
+
+    Args:
+        names: what is to be held: a GPU's UUID; of a CPU each of its cores, so that timings on disjoint sets of cores
+            do not wait for each other.
+        waiting: is told once, where somebody else holds one.
+
+    Raises:
+        MeasureError: no folder can be had in which only this user can put a lock.
+    """
+    folder, told = _folder(), False
+    with ExitStack() as stack:
+        for name in sorted(names):  # always in this order, so that no two wait for each other
+            lock = FileLock(folder / f"{name}.lock", mode=0o600)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if not told:
+                    waiting()
+                    told = True
+                lock.acquire(poll_interval=0.01)
+            stack.callback(lock.release)
+        yield
+
+
+def _folder() -> Path:
+    """Of this user alone. Not TMPDIR, which batch systems set anew for every job of one machine."""
+    common = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # 0700, and checked
+    own = os.getuid() if hasattr(os, "getuid") else None
+    folder = common / ("nas-locks" if own is None else f"nas-locks-{own}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise MeasureError(f"{folder}: the locks of the devices cannot be kept there: {error.strerror}") from None
+    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    if own is not None and not (private and found.st_uid == own):
+        raise MeasureError(f"{folder}: the locks of the devices are kept there, and it is not a folder of this user "
+                           "alone; remove it")
+    return folder

@@ -1,0 +1,82 @@
+"""`python -m nas.worker READ WRITE LIFE`: the worker's side of its pipes, given as file descriptors.
+
+Nothing heavy is imported here before a job needs it.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from nas.worker.messages import Job, Message, Tell, line_of
+
+IDLE_S = 120.0
+"""A worker that nobody has asked for anything for this long ends by itself."""
+
+
+def main() -> None:
+    """Does one job after the other, until nobody asks any more, or the owner is gone."""
+    read, write, life = map(int, sys.argv[1:])
+    _guard(life, read, write)
+    faulthandler.enable()
+    inbox, outbox = os.fdopen(read, "rb"), os.fdopen(write, "wb")
+    while select.select([inbox], [], [], IDLE_S)[0] and (line := inbox.readline()):
+        _do(json.loads(line), outbox)
+    os.killpg(os.getpgrp(), signal.SIGKILL)  # with the guard, and whatever a job has left behind
+
+
+def _guard(life: int, *others: int) -> None:
+    """A second process that waits for the owner's end, and ends the whole group then.
+
+    A thread could not: a native library may hold the interpreter, and the device, for ever.
+    """
+    if os.fork():
+        os.close(life)
+        return
+    for descriptor in others:
+        os.close(descriptor)
+    os.read(life, 1)  # nobody writes: this returns when the owner is gone, however it went
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _do(task: Message, outbox: BinaryIO) -> None:
+    def send(message: Message) -> None:
+        outbox.write(line_of(message))
+        outbox.flush()
+
+    try:
+        os.chdir(task["cwd"])
+        sys.path[:] = task["path"]
+        send({"answer": _job(task["job"])(task["arguments"], Tell(send))})
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a job raises is its answer
+        send(_failed(error))
+
+
+def _job(name: str) -> Job:
+    module, _, function = name.partition(":")
+    job: Job = getattr(importlib.import_module(module), function)
+    return job
+
+
+def _failed(error: BaseException) -> Mapping[str, Any]:
+    from nas.errors import MeasureError, NasError
+    from nas.latency.faults import outcome_of
+
+    if isinstance(error, MeasureError):
+        return {"failed": str(error), "outcome": error.outcome}
+    if isinstance(error, NasError):
+        return {"failed": str(error), "outcome": "invalid"}
+    outcome = outcome_of(error)
+    told = f"{type(error).__name__}: {error}"
+    return {"failed": told, "outcome": "metric_error" if outcome == "invalid" else outcome}
+
+
+if __name__ == "__main__":
+    main()

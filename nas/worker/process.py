@@ -1,0 +1,212 @@
+"""The owner's side of one worker: it is spawned, asked, listened to, and killed where it does not keep its time."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nas.errors import MeasureError
+from nas.worker.messages import line_of
+
+START_LIMIT_S = 120.0
+"""Until a job says its first word: Python starts and the job's module is imported."""
+LAST_WORDS = 300
+"""Characters of what a worker wrote to its standard error before it died."""
+
+
+def deaf(value: object) -> None:
+    """The default listener: nobody listens."""
+
+
+class Worker:
+    """One process of a session of its own, which does one job after the other.
+
+    It starts with the first job. After a death or a timeout the next job starts a fresh one. Not for several threads
+    at once.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it lives."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def call(
+        self,
+        job: str,
+        arguments: Mapping[str, object],
+        *,
+        heard: Callable[[Any], None] = deaf,
+        limit_s: float | None = START_LIMIT_S,
+    ) -> Any:
+        """The answer of `package.module:function`, a `nas.worker.messages.Job`.
+
+        Args:
+            job: what is to be done; the module is imported in the worker.
+            arguments: plain values.
+            heard: gets what the job reports meanwhile.
+            limit_s: until the job announces its first phase; each phase brings its own.
+
+        Raises:
+            MeasureError: the job failed, with its own outcome; `timeout` where a phase lasted longer than announced;
+                `worker_died` where the process ended. After both the process, and all that it started, is gone.
+            BaseException: whatever `heard` raises, and Ctrl-C; the process is gone then, too.
+        """
+        task = {"job": job, "arguments": arguments, "cwd": str(Path.cwd()), "path": sys.path}
+        try:
+            answer = self._ask(line_of(task), heard, limit_s)
+        except _JobError as error:
+            self._pass_on()
+            raise MeasureError(str(error), error.outcome) from None
+        except BaseException:  # timeout, death, Ctrl-C: nobody can know what the process is doing
+            self._pass_on()
+            self.kill()
+            raise
+        self._pass_on()
+        return answer
+
+    def kill(self) -> None:
+        """Ends the process and all that it started; it leaves nothing behind."""
+        if (process := self._process) is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: a group of zombies may not be asked
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for end in (self._inbox, self._life):
+            with contextlib.suppress(OSError):
+                os.close(end)
+        self._outbox.close()
+        self._output.close()
+        self._process = None
+
+    def _pass_on(self) -> None:
+        """What was printed in the worker is for the owner's terminal: an author looks for it there."""
+        if self._process is not None and (said := self._unheard()):
+            sys.stderr.write(said)
+
+    def _ask(self, line: bytes, heard: Callable[[Any], None], limit_s: float | None) -> Any:
+        if self.pid is None:
+            self.kill()
+            self._spawn()
+        self._send(line)
+        phase = _Phase("starting", limit_s)
+        while True:
+            message = self._hear(phase)
+            if "answer" in message:
+                return message["answer"]
+            if "failed" in message:
+                raise _JobError(message["failed"], message["outcome"])
+            if "phase" in message:
+                phase = _Phase(message["phase"], message["limit_s"])
+            else:
+                heard(message["told"])
+
+    def _spawn(self) -> None:
+        theirs_read, self._inbox = os.pipe()
+        ours_read, theirs_write = os.pipe()
+        theirs_life, self._life = os.pipe()
+        self._outbox = os.fdopen(ours_read, "rb", buffering=0)
+        self._rest = b""
+        self._said = 0
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  # as long as the process
+        theirs = (theirs_read, theirs_write, theirs_life)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nas.worker", *map(str, theirs)],
+                pass_fds=theirs, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output,
+                start_new_session=True, env=_environment(),
+            )
+        finally:
+            for end in theirs:
+                os.close(end)
+
+    def _send(self, line: bytes) -> None:
+        try:
+            view = memoryview(line)
+            while view:
+                view = view[os.write(self._inbox, view):]
+        except BrokenPipeError:
+            raise self._death("starting") from None
+
+    def _hear(self, phase: _Phase) -> Mapping[str, Any]:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._outbox, selectors.EVENT_READ)
+            while b"\n" not in self._rest:
+                if not selector.select(phase.left_s()):
+                    raise MeasureError(f"{phase.name} took longer than {phase.limit_s:g} s, and was ended", "timeout")
+                if not (chunk := self._outbox.read(1 << 16)):
+                    raise self._death(phase.name)
+                self._rest += chunk
+        line, _, self._rest = self._rest.partition(b"\n")
+        message: Mapping[str, Any] = json.loads(line)
+        return message
+
+    def _death(self, phase: str) -> MeasureError:
+        if (status := self._status()) is None:
+            return MeasureError(f"while {phase} the worker closed its pipe", "worker_died")
+        how = f"exited with {status}" if status >= 0 else f"was killed by {_signal(-status)}"
+        return MeasureError(f"while {phase} the worker {how}{_last_words(self._unheard())}", "worker_died")
+
+    def _status(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(5.0) if self._process is not None else None
+        return None
+
+    def _unheard(self) -> str:
+        """What the process, and strangers' code in it, wrote to its standard output and error since the last time."""
+        found = b""
+        while chunk := os.pread(self._output.fileno(), 1 << 20, self._said):
+            self._said += len(chunk)
+            found += chunk
+        return found.decode(errors="replace")
+
+
+class _Phase:
+    """What a worker is doing, and until when it may; however much it tells meanwhile."""
+
+    def __init__(self, name: str, limit_s: float | None) -> None:
+        self.name, self.limit_s = name, limit_s
+        self._began = time.monotonic()
+
+    def left_s(self) -> float | None:
+        """Seconds that are left, at least 0; None: for ever."""
+        return None if self.limit_s is None else max(0.0, self._began + self.limit_s - time.monotonic())
+
+
+class _JobError(Exception):
+    """A job that failed, and said so: its worker lives on."""
+
+    def __init__(self, message: str, outcome: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+def _last_words(said: str) -> str:
+    """On one line: where Python was when it was killed, or the end of what was written last."""
+    _, fatal, where = said.rpartition("Fatal Python error: ")
+    told = " ".join(where.split())
+    return f": {told[:LAST_WORDS] if fatal else told[-LAST_WORDS:]}" if told else ""
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _environment() -> dict[str, str]:
+    """That of the owner, whose packages are found before any job says where to look."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
