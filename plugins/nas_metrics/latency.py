@@ -19,7 +19,7 @@ def measured(context: nas.MetricContext) -> Latency:
 
     options = LatencyOptions.of(context.options)
     runtime = find_runtime(options.runtime, context.runtimes)
-    return measure_module(context.network, context.input_shape, options, runtime)
+    return measure_module(context.network, context.input_shape, options, runtime, phase=context.phase)
 
 
 def latency_ms(context: nas.MetricContext) -> nas.Estimate:
