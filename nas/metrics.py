@@ -152,6 +152,8 @@ class MetricSpec:
         conditions: what else the value depends on (a fingerprint of the data, of the machine): part of its cache key.
         notice: what the user should be told of this setting before the study starts ("no CUDA device: ..."), or "".
         seeded: whether the seed changes the value.
+        noisy: whether the value differs from process to process, as times do: the last phase of a run measures the
+            front again, in several fresh processes. Its values are above 0.
     """
 
     name: str
@@ -165,6 +167,7 @@ class MetricSpec:
     conditions: Callable[[Setting], Mapping[str, object]] = no_conditions
     notice: Callable[[Setting], str] = no_notice
     seeded: bool = True
+    noisy: bool = False
 
 
 def ask_setting(spec: MetricSpec, setting: Setting) -> Answer:

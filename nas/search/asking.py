@@ -43,6 +43,9 @@ class Asking(Protocol):
     def is_well(self, options: Mapping[str, object]) -> bool:
         """Whether the device of these options answers, when no candidate is there."""
 
+    def start_afresh(self, options: Mapping[str, object]) -> None:
+        """The next question about this device is answered by a fresh process."""
+
 
 class Here:
     """In this process: a breakpoint in a metric holds, and a crash in it is the study's. `timeout_s` has no effect."""
@@ -76,6 +79,9 @@ class Here:
     def is_well(self, options: Mapping[str, object]) -> bool:  # noqa: ARG002
         """Nobody knows: whatever ends a worker would have ended this process."""
         return False
+
+    def start_afresh(self, options: Mapping[str, object]) -> None:
+        """There is this process alone."""
 
 
 class InWorker:
@@ -122,6 +128,11 @@ class InWorker:
             except MeasureError:
                 worker.kill()
                 return False
+
+    def start_afresh(self, options: Mapping[str, object]) -> None:
+        """As `Asking.start_afresh`."""
+        with borrowed(_seat(options)) as worker:
+            worker.kill()
 
 
 def _answered(worker: Worker, task: Mapping[str, object], timeout_s: float | None, hear: Hear) -> Any:

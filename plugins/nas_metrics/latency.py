@@ -110,6 +110,7 @@ def nas_metrics() -> list[nas.MetricSpec]:
         conditions=conditions,
         notice=notice,
         seeded=False,
+        noisy=True,
     )
     images = replace(latency, name="throughput", unit="images/s", direction="maximize", compute=throughput)
     return [latency, images]
