@@ -166,9 +166,13 @@ def _convolution(string: BlockString, channels: int, params: dict[str, Choice]) 
         raise refused(string.text, f"gs{string.group_size}", "a convolution with a residual has no groups here")
     if string.skip:
         return "fused_mbconv", {**params, "expand": 1, "se": 0}
-    if string.group_size and channels % string.group_size:
+    groups, rest = divmod(channels, string.group_size) if string.group_size else (1, 0)
+    if rest:
         raise refused(string.text, f"gs{string.group_size}", f"does not divide the {channels} input channels")
-    return "conv", {**params, "groups": channels // string.group_size if string.group_size else 1}
+    if string.channels % groups:
+        raise refused(string.text, f"gs{string.group_size}", f"cuts the {channels} input channels into {groups} groups, "
+                                                             f"which do not divide the {string.channels} that go out")
+    return "conv", {**params, "groups": groups}
 
 
 def _attention(string: BlockString, channels: int, inside: int, family: Family) -> dict[str, Choice]:

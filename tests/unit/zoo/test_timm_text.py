@@ -108,6 +108,7 @@ def test_input_and_classes_can_be_told():
         ("cn_r1_k3_s1_c16_se0.25", "se0.25: cn has no se"),
         ("cn_r1_k3_s1_c32_skip_gs8", "gs8: a convolution with a residual"),
         ("cn_r1_k3_s1_c24_gs7", "gs7: does not divide the 32 input"),
+        ("cn_r1_k3_s1_c24_gs2", "gs2: cuts the 32 input channels into 16 groups, which do not divide the 24 that go out"),
         ("dsa_r1_k3_s1_c16_skip", "skip: dsa has no residual"),
         ("dsa_r1_k3_s1_c16_se0.25", "se0.25: depthwise_separable has no channel attention"),
         ("ds_r1_k3_s1_c16_se0.25_nre", "se0.25: squeeze-excite with relu and a sigmoid"),
