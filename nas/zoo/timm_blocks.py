@@ -170,8 +170,9 @@ def _convolution(string: BlockString, channels: int, params: dict[str, Choice]) 
     if rest:
         raise refused(string.text, f"gs{string.group_size}", f"does not divide the {channels} input channels")
     if string.channels % groups:
-        raise refused(string.text, f"gs{string.group_size}", f"cuts the {channels} input channels into {groups} groups, "
-                                                             f"which do not divide the {string.channels} that go out")
+        raise refused(string.text, f"gs{string.group_size}", f"cuts the {channels} input channels into {groups} "
+                                                             f"groups, which do not divide the {string.channels} that "
+                                                             "go out")
     return "conv", {**params, "groups": groups}
 
 
