@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nas
 from nas_runtimes.checks import missing, own_layout, unusable, versions
@@ -18,17 +18,7 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> Calla
     import openvino
     import torch
 
-    core = openvino.Core()
-    # In float32 unless told otherwise: left to itself OpenVINO computes in bfloat16 where the CPU has it.
-    settings = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": options.threads,
-        "INFERENCE_PRECISION_HINT": "f32",
-        "EXECUTION_MODE_HINT": "PERFORMANCE",
-    }
-    model = core.read_model(onnx_graph(network, x))
-    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    request = compiled(network, x, options).create_infer_request()
     given = openvino.Tensor(x.numpy(), shared_memory=True)
     request.set_input_tensor(given)
     request.infer(share_outputs=True)
@@ -39,6 +29,20 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> Calla
         return answers
 
     return run
+
+
+def compiled(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> Any:
+    """The network compiled for the latency of one pass at a time, in float32."""
+    import openvino
+
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": options.threads,
+        "INFERENCE_PRECISION_HINT": "f32",  # left to itself it computes in bfloat16 where the CPU has it
+    }
+    core = openvino.Core()
+    return core.compile_model(core.read_model(onnx_graph(network, x)), "CPU", settings)
 
 
 def check(options: nas.RuntimeOptions) -> str | None:
