@@ -56,7 +56,7 @@ def prepare_candidate(
         call = conditions.runtime.prepare(ours, x, conditions.told)
     with named(running), torch.inference_mode():
         output = call()
-        warnings = [*folding.warnings, *_check_numbers(output, running)]
+        warnings = [*folding.warnings, *_check_numbers(output)]
         if getattr(call, "func", None) is not ours:  # not the network itself but what was made of it
             warnings += _check_same(output, ours(x), conditions)
         return Candidate(call, folding, tuple(warnings))
@@ -87,7 +87,7 @@ def _converted(network: nn.Module, x: Tensor, device: str, options: LatencyOptio
     return network, x.to(device, dtype).to(memory_format=memory_format)
 
 
-def _check_numbers(output: object, running: str) -> tuple[str, ...]:
+def _check_numbers(output: object) -> tuple[str, ...]:
     """Warnings about the network's answer.
 
     Raises:
@@ -95,7 +95,7 @@ def _check_numbers(output: object, running: str) -> tuple[str, ...]:
     """
     values = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
     if any(bool(value.isnan().any()) for value in values):
-        raise MeasureError(f"{running}: its output holds NaN", "nan")
+        raise MeasureError("its output holds NaN", "nan")
     if any(bool(value.isinf().any()) for value in values):
         return ("the network's output holds infinities",)
     return ()

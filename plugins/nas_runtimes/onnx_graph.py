@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nas.errors import MeasureError
+from nas.latency.faults import outcome_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,13 +23,18 @@ def onnx_graph(network: nn.Module, x: Tensor) -> bytes:
     """The serialised graph, with one input `INPUT` of exactly the shape of `x`; whole, or an error.
 
     Raises:
-        MeasureError: `invalid`, the graph is larger than the format allows.
-        Exception: whatever torch's exporter raises for a network that it cannot express.
+        MeasureError: the exporter cannot express the network, or the graph is larger than the format allows
+            (`invalid`); memory is too small for it (`oom`).
     """
     import torch
 
     with _quiet(), torch.no_grad():
-        program = torch.onnx.export(network, (x,), input_names=[INPUT], dynamo=True, verbose=False)
+        try:
+            program = torch.onnx.export(network, (x,), input_names=[INPUT], dynamo=True, verbose=False)
+        except torch.onnx.OnnxExporterError as error:  # whose own text tells its next steps, not what went wrong
+            cause = error.__cause__ or error
+            first_line = (str(cause).strip() or "no message").splitlines()[0]
+            raise MeasureError(f"torch.onnx.export: {type(cause).__name__}: {first_line}", outcome_of(cause)) from error
     if program is None:
         raise MeasureError("torch.onnx.export gave no graph", "invalid")
     try:

@@ -29,7 +29,8 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> nas.D
     backends: Any = torch.backends  # of which not everything is typed
     with torch.cuda.device(x.device), torch.inference_mode():
         plan = build(onnx_graph(network, x), logger, tf32=backends.cudnn.conv.fp32_precision == "tf32")
-        engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+        runtime = tensorrt.Runtime(logger)  # which has to outlive its engines
+        engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise nas.MeasureError("TensorRT does not load the engine that it built", "invalid")
         context = engine.create_execution_context()
@@ -40,7 +41,7 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> nas.D
             tensor = x if name == INPUT else next(free)
             context.set_tensor_address(name, tensor.data_ptr())
 
-        def run(_keeps_alive: object = (engine, x)) -> list[Tensor]:
+        def run(_keeps_alive: object = (runtime, engine, x)) -> list[Tensor]:
             if not context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
                 raise nas.MeasureError("TensorRT does not run its engine; it says why on standard error", "invalid")
             return outputs

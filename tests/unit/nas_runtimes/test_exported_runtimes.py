@@ -194,11 +194,28 @@ class Branches(nn.Module):
         return x.relu() if float(x.sum()) > 0 else x
 
 
+class Rare(nn.Module):
+    """Has an operation that ONNX has not."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.eigvals(x[..., :3, :3]).real
+
+
 @pytest.mark.parametrize("runtime", NAMES)
-def test_a_network_that_no_graph_expresses_is_invalid_and_the_runtime_is_named(runtime: str) -> None:
-    with pytest.raises(MeasureError, match=f"preparing runtime '{runtime}': ") as caught:
-        measure_module(Branches(), SHAPE, QUICK, RUNTIMES[runtime])
+@pytest.mark.parametrize(
+    ("net", "why"), [(Branches(), "data-dependent expression"), (Rare(), "Error when translating node %linalg_eig")]
+)
+def test_a_network_that_no_graph_expresses_is_invalid_and_it_is_said_why(
+    runtime: str, net: nn.Module, why: str
+) -> None:
+    with pytest.raises(MeasureError) as caught:
+        measure_module(net, SHAPE, QUICK, RUNTIMES[runtime])
     assert caught.value.outcome == "invalid"
+    told = str(caught.value)
+    assert told.startswith(f"preparing runtime '{runtime}': torch.onnx.export: ")
+    assert why in told
+    assert "\n" not in told
+    assert "\x1b" not in told
 
 
 @pytest.mark.parametrize("runtime", NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -48,7 +49,13 @@ def test_a_call_replays_the_graph_of_all_its_passes_and_answers_the_last(
     monkeypatch.setattr(graphs, "warm_up", lambda _run: log.append("warm up"))
     monkeypatch.setattr(graphs, "captured", captured)
     monkeypatch.setattr(graphs, "replay_ms", lambda _graph: 2.0)
-    call = graphs.device_call(lambda: None, nas.RuntimeOptions("cuda:0", caches=caches), launched=print)
+    def run() -> None:
+        """Holds the weights whose addresses the graph knows."""
+
+    alive = weakref.ref(run)
+    call = graphs.device_call(run, nas.RuntimeOptions("cuda:0", caches=caches), launched=print)
+    del run
+    assert alive() is not None
     assert (call.passes, call.launched) == (passes, print)
     assert call() == f"answer of pass {passes}"
     assert log == ["warm up", "capture of 1", *(["capture of 5"] if passes > 1 else []), f"replay of {passes}"]
