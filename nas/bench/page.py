@@ -68,13 +68,13 @@ def _notes(bench: Bench) -> list[str]:
 def _explained(bench: Bench) -> list[str]:
     found = bench.conditions
     lines = [
-        "- ms: the median pass, with the longer half of its 95 % interval; random weights, batch norm folded. The "
-        "interval says how well this process knows its median; another process finds another.",
+        ("- ms: the median pass, with the longer half of its 95 % interval; random weights, batch norm folded. The "
+        "interval says how well this process knows its median; another process finds another."),
         f"- images/s, GFLOP/s and GB/s: at the batch of most images a second, {in_markdown(found.runtimes[-1])}.",
         "- FLOP: two a multiply-accumulate of convolutions, linear layers and matrix products.",
-        "- bytes: each weight read once a pass, the input read once, and what convolutions, linear layers and matrix "
+        ("- bytes: each weight read once a pass, the input read once, and what convolutions, linear layers and matrix "
         "products put out written once and read once; norms, activations and pools count as fused. What stays in a "
-        "cache moves less than that, what is not fused more.",
+        "cache moves less than that, what is not fused more."),
     ]
     if bench.roofs:
         lines.append(f"- roof: {in_markdown(told.roofs(bench))}; a network reaches at most the first, and at most its "

@@ -15,9 +15,6 @@ from nas.latency.options import MAX_BATCH, LatencyOptions, find_runtime
 from nas.plugins import Plugins, load_plugins
 from nas.zoo import names, resolve
 
-MAX_SECONDS = 10.0
-"""Of warm-up and sampling, a network."""
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -71,7 +68,7 @@ def make_request(
     every: bool = False,
     runtimes: Sequence[str] = (),
     batches: Sequence[int] = (),
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float = LatencyOptions.max_seconds,
     plugin_files: Sequence[str | Path] = (),
     entry_points: bool = True,
     **options: Any,
