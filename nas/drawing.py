@@ -43,11 +43,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Label:
-    """A text whose left lower corner is at `left`, `base`; `leader` is the end of a line that leads to its point."""
+    """A text on its base line; `x` is its start, middle or end, and `leader` the end of a line that leads to it."""
 
     text: str
-    left: float
+    x: float
     base: float
+    anchor: str
     leader: tuple[float, float] | None
 
 
@@ -64,11 +65,12 @@ def led_labels(
         for away, turn in product((10, 16, 24, 34, 46, 60, 76, 94), range(16)):
             angle = (turn // 2 if turn % 2 else -(turn // 2)) * math.pi / 8  # from the right, to both sides
             across, down = x + away * math.cos(angle), y - away * math.sin(angle)
-            left = across if math.cos(angle) > 0.3 else across - width if math.cos(angle) < -0.3 else across - width / 2
+            anchor = "start" if math.cos(angle) > 0.3 else "end" if math.cos(angle) < -0.3 else "middle"
+            left = across - width * {"start": 0, "middle": 0.5, "end": 1}[anchor]
             box = (left - 2, down - size / 2 - 1, left + width + 2, down + size / 2 + 1)
             inside = box[0] >= within[0] and box[1] >= within[1] and box[2] <= within[2] and box[3] <= within[3]
             if inside and not any(_overlap(box, other) for other in taken):
-                found = Label(text, left, down + 0.35 * size, (across, down) if away > 16 else None)
+                found = Label(text, across, down + 0.35 * size, anchor, (across, down) if away > 16 else None)
                 taken.append(box)
                 break
         yield found

@@ -158,7 +158,8 @@ def _points(pairs: Sequence[tuple[Point, Point]], x: _Axis, y: _Axis) -> Iterato
         yield _dot(pair[1], end, f'r="4.5" fill="{BLUE}"')
     for label in told:
         if label is not None:
-            yield f'<text x="{label.left:.1f}" y="{label.base:.1f}" font-size="10">{escape(label.text)}</text>'
+            yield (f'<text x="{label.x:.1f}" y="{label.base:.1f}" text-anchor="{label.anchor}" font-size="10">'
+                   f"{escape(label.text)}</text>")
 
 
 def _dot(point: Point, at: tuple[float, float], paint: str) -> str:
@@ -175,9 +176,9 @@ def _short(name: str) -> str:
 def _legend(batch: int, several: bool) -> Iterator[str]:
     entries = [(f"batch {batch}", f'fill="#ffffff" stroke="{BLUE}" stroke-width="1.3"'),
                ("the batch of most images a second", f'fill="{BLUE}"')]
-    place = _LEFT
+    place = float(_LEFT)
     for text, paint in entries if several else [(f"batch {batch}", f'fill="{BLUE}"')]:
-        yield f'<circle cx="{place + 5}" cy="52" r="4" {paint}/><text x="{place + 15}" y="56">{text}</text>'
-        place += 40 + 7 * len(text)
-    yield f'<path d="M{place} 52h18" stroke="{RED}" stroke-width="2"/>'
-    yield f'<text x="{place + 25}" y="56">what this device reaches</text>'
+        yield f'<circle cx="{place + 5:.1f}" cy="52" r="4" {paint}/><text x="{place + 15:.1f}" y="56">{text}</text>'
+        place += 36 + 6.2 * len(text)
+    yield f'<path d="M{place:.1f} 52h18" stroke="{RED}" stroke-width="2"/>'
+    yield f'<text x="{place + 25:.1f}" y="56">what this device reaches</text>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -110,10 +111,22 @@ def notes(bench: Bench) -> Iterator[str]:
     bound = [one_line(row.network) for row in bench.rows if any(timing.launch_bound for timing in row.timings)]
     if bound:
         yield f"launch-bound, the device waits for its host: {', '.join(bound)}"
-    warned = [f"{one_line(row.network)}, {timing.runtime}, batch {timing.batch}: {one_line(warning)}"
-              for row in bench.rows for timing in row.timings for warning in timing.warnings
-              if warning not in bench.notices]
-    yield from _some(warned, "warnings")
+    yield from _some(list(_warnings(bench)), "warnings")
+
+
+def _warnings(bench: Bench) -> Iterator[str]:
+    """Each kind of warning once, with its first measurement; kinds differ by more than their numbers."""
+    found: dict[str, list[str]] = {}
+    for row in bench.rows:
+        for timing in row.timings:
+            for warning in timing.warnings:
+                if warning not in bench.notices:
+                    kind = re.sub(r"\d[\d.e+-]*", "#", warning)
+                    found.setdefault(kind, []).append(
+                        f"{one_line(row.network)}, {timing.runtime}, batch {timing.batch}: {one_line(warning)}"
+                    )
+    for first, *others in found.values():
+        yield first + (f" ({len(others)} more like it)" if others else "")
 
 
 def _some(told: list[str], what: str) -> Iterator[str]:
