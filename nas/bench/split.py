@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas.latency.statistics import median
 from nas.worker import Tell
 
 if TYPE_CHECKING:
@@ -30,9 +29,11 @@ MOST_ROUNDS = 2000
 
 @dataclass(frozen=True)
 class Split:
-    """Median milliseconds of each part, in order, and of the whole network, timed alternately.
+    """Milliseconds of each part, in order, and of the whole network, timed alternately.
 
     Attributes:
+        parts_ms: the mean over the middle half of the passes that were cut, ordered by how long they took in all.
+        whole_ms: the same of passes that were not cut.
         rounds: passes that were cut, and as many that were not.
         conditions: device, threads, batch norm folded and the like, for people.
     """
@@ -51,6 +52,22 @@ class Split:
     def adds_up(self) -> bool:
         """Whether the parts add up to the whole."""
         return abs(self.sum_ms - self.whole_ms) <= TOLERANCE * self.whole_ms
+
+
+def middle_half(passes: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """The mean of each part over the middle half of the passes, ordered by what their parts add up to.
+
+    Not the medians of the parts: where now this part is held up and now that one, every median is that of an
+    undisturbed part, and they add up to a pass as there was none.
+
+    Raises:
+        ValueError: there are no passes.
+    """
+    if not passes:
+        raise ValueError("no passes have no middle")
+    ordered = sorted(passes, key=sum)
+    kept = ordered[len(ordered) // 4 : len(ordered) - len(ordered) // 4]
+    return tuple(sum(times) / len(kept) for times in zip(*kept, strict=True))
 
 
 def parts_of(network: nn.Module) -> list[nn.Module]:
@@ -120,16 +137,19 @@ def _timed(module: nn.Module, shape: Shape, options: LatencyOptions, tell: Tell)
             tell.phase("timing the parts", 2 * options.max_seconds + TIMING_SLACK_S)
             warm = warm_up(candidate.call, timer, WARM_UP[device.kind], options.max_seconds)
             until = time.perf_counter() + 2 * budget_s(warm.level_s, options.max_seconds) - warm.seconds
-            whole: list[float] = []
+            whole: list[list[float]] = []
             cuts: list[list[float]] = []
             while len(whole) < LEAST_ROUNDS or (time.perf_counter() < until and len(whole) < MOST_ROUNDS):
-                whole.append(timer(candidate.call))
-                cuts.append(_cut_times(parts, x, device.torch_name))
+                if len(whole) % 2:  # neither kind always follows the other
+                    cuts.append(_cut_times(parts, x, device.torch_name))
+                whole.append([timer(candidate.call)])
+                if len(cuts) < len(whole):
+                    cuts.append(_cut_times(parts, x, device.torch_name))
     folded = f"{candidate.folding.folded} of {candidate.folding.norms} batch norms folded"
     said = (f"{device} ({device.name}), eager, batch {options.batch}, {options.dtype}, {conditions.threads} "
             f"thread{'s' if conditions.threads > 1 else ''}, {folded}")
-    parts_ms = tuple(1e3 * median(times) for times in zip(*cuts, strict=True))
-    return Split(parts_ms, 1e3 * median(whole), len(whole), said)
+    parts_ms = tuple(1e3 * seconds for seconds in middle_half(cuts))
+    return Split(parts_ms, 1e3 * middle_half(whole)[0], len(whole), said)
 
 
 def _capturing(given: list[tuple[nn.Module, Tensor]]) -> Any:

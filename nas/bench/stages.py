@@ -35,7 +35,7 @@ def in_words(found: Split) -> str:
     """The sum of the parts beside the whole."""
     share = found.sum_ms / found.whole_ms
     whole = f"{share:.1%} of the whole network's {rounded(found.whole_ms)} ms"
-    line = (f"the parts add up to {rounded(found.sum_ms)} ms, {whole}; medians of {found.rounds} passes each, "
+    line = (f"the parts add up to {rounded(found.sum_ms)} ms, {whole}; middle half of {found.rounds} passes each, "
             f"timed alternately\n{found.conditions}")
     if not found.adds_up:
         line += (f"\nThey differ by more than {TOLERANCE:.0%}: something else took the device meanwhile. "
