@@ -92,7 +92,8 @@ def _axes(pairs: Sequence[tuple[Point, Point]], roofs: Roofs) -> tuple[_Axis, _A
     every = [point for pair in pairs for point in pair]
     across = [point.intensity for point in every]
     up = [point.reached for point in every]
-    x = _Axis(min(across) / _ROOM, max(*across, roofs.ridge) * _ROOM * _ROOM, (_LEFT, _RIGHT))
+    margin = _ROOM * _ROOM  # on both sides of the ridge too, so that both roofs show
+    x = _Axis(min(min(across) / _ROOM, roofs.ridge / margin), max(*across, roofs.ridge) * margin, (_LEFT, _RIGHT))
     return x, _Axis(min(up) / _ROOM, max(*up, roofs.flop_per_s) * _ROOM, (_BOTTOM, _TOP))
 
 
@@ -104,8 +105,7 @@ def _above(roofs: Roofs, x: _Axis, y: _Axis) -> Iterator[str]:
 
 def _line(roofs: Roofs, x: _Axis, y: _Axis) -> list[tuple[float, float]]:
     """The corners of the roof, as far as it lies inside the plot."""
-    begin = max(x.low, y.low / roofs.bytes_per_s)
-    corners = [begin, *([roofs.ridge] if begin < roofs.ridge < x.high else []), x.high]
+    corners = (max(x.low, y.low / roofs.bytes_per_s), roofs.ridge, x.high)
     return [(x.at(value), y.at(roofs.attainable(value))) for value in corners]
 
 
@@ -129,15 +129,12 @@ def _roofs(roofs: Roofs, x: _Axis, y: _Axis) -> Iterator[str]:
     path = "L".join(f"{across:.1f} {up:.1f}" for across, up in corners)
     yield f'<path d="M{path}" fill="none" stroke="{RED}" stroke-width="2"/>'
     style = f'font-size="11" fill="{RED}"'
-    if x.low < roofs.ridge:
-        (x1, y1), (x2, y2) = corners[:2]
-        turned = math.degrees(math.atan2(y2 - y1, x2 - x1))
-        at = f"translate({(x1 + x2) / 2:.1f} {(y1 + y2) / 2 - 7:.1f}) rotate({turned:.1f})"
-        yield f'<text transform="{at}" text-anchor="middle" {style}>copy: {count(roofs.bytes_per_s)}B/s</text>'
-    if roofs.ridge < x.high:
-        top = y.at(roofs.flop_per_s) - 7
-        yield (f'<text x="{_RIGHT - 6}" y="{top:.1f}" text-anchor="end" {style}>'
-               f"matrix product: {count(roofs.flop_per_s)}FLOP/s</text>")
+    (x1, y1), (x2, y2), (_, top) = corners
+    turned = math.degrees(math.atan2(y2 - y1, x2 - x1))
+    at = f"translate({(x1 + x2) / 2:.1f} {(y1 + y2) / 2 - 7:.1f}) rotate({turned:.1f})"
+    yield f'<text transform="{at}" text-anchor="middle" {style}>copy: {count(roofs.bytes_per_s)}B/s</text>'
+    yield (f'<text x="{_RIGHT - 6}" y="{top - 7:.1f}" text-anchor="end" {style}>'
+           f"matrix product: {count(roofs.flop_per_s)}FLOP/s</text>")
 
 
 def _points(pairs: Sequence[tuple[Point, Point]], x: _Axis, y: _Axis) -> Iterator[str]:

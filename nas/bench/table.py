@@ -17,29 +17,29 @@ def rendered(bench: Bench) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    table = _table("networks on this device")
+    table = _table()
     for column in told.columns(bench):
         table.add_column(column.heading, justify="left" if column.left else "right", no_wrap=column.left)
     for row in bench.rows:
         table.add_row(*map(Text, told.cells(bench, row)))  # Text: nothing in it is markup
-    parts: list[RenderableType] = [table]
+    parts: list[RenderableType] = [Text("networks on this device", style="bold"), table]
     header, lines = told.curve(bench)
     if header:
-        curve = _table(f"images/s over the batch, {bench.conditions.runtimes[-1]}")
+        curve = _table()
         for place, heading in enumerate(header):
             curve.add_column(heading, justify="right" if place else "left", no_wrap=True)
         for line in lines:
             curve.add_row(*map(Text, line))
-        parts.append(curve)
+        parts += [Text(f"images/s over the batch, {bench.conditions.runtimes[-1]}", style="bold"), curve]
     said = [told.conditions(bench), told.roofs(bench)]
     parts += [Text(line) for line in said if line]
     parts += [Text(f"note: {note}", style="yellow") for note in told.notes(bench)]
     return Group(*parts)
 
 
-def _table(title: str) -> Table:
+def _table() -> Table:
+    """Without a title: that of a narrow table would be broken into lines."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
-    return Table(title=Text(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False)

@@ -57,7 +57,8 @@ def cells(bench: Bench, row: Row) -> list[str]:
 
 
 def _latency(timing: Timing, batch: int) -> str:
-    text = plus_minus(timing.median_ms, timing.low_ms, timing.high_ms)
+    alone = len(timing.samples_ms) == 1  # whose interval has no width, and is none
+    text = f"{rounded(timing.median_ms)} ±?" if alone else plus_minus(timing.median_ms, timing.low_ms, timing.high_ms)
     return text if timing.batch == batch else f"{text} (batch {timing.batch})"
 
 
@@ -107,7 +108,7 @@ def notes(bench: Bench) -> Iterator[str]:
     capped = sum(timing.stopped_by == "cap" for timing in every)
     if capped:
         yield (f"{capped} of {len(every)} measurements ended before their interval was as narrow as 1 % of the median: "
-               "± says how narrow it became")
+               "± says how narrow it became, and ±? that there was time for one pass")
     bound = [one_line(row.network) for row in bench.rows if any(timing.launch_bound for timing in row.timings)]
     if bound:
         yield f"launch-bound, the device waits for its host: {', '.join(bound)}"

@@ -72,7 +72,7 @@ def command(
 
 
 def _split(network: Architecture, device: str | None, plugin: list[Path] | None, no_plugins: bool) -> Split:
-    """Measured in the device's worker, while a person sees that it takes a moment."""
+    """Measured in the device's worker. A person is told once that it takes a moment: what moves would be timed too."""
     from rich.console import Console
 
     from nas.bench.stages import SPLIT_SECONDS, split_times
@@ -80,8 +80,10 @@ def _split(network: Architecture, device: str | None, plugin: list[Path] | None,
 
     asked = LatencyOptions(device=device or LatencyOptions.device, max_seconds=SPLIT_SECONDS)
     files = tuple(str(file.expanduser().resolve()) for file in plugin or ())
-    with Console(stderr=True).status("timing its parts"):
-        return split_times(network, asked, files, not no_plugins)
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(f"timing the parts of {network.arch_id}, for about {SPLIT_SECONDS:g} s", style="dim")
+    return split_times(network, asked, files, not no_plugins)
 
 
 def _times(label: str, split: Split | None) -> RenderableType:
