@@ -82,20 +82,27 @@ def roofs(arguments: Mapping[str, Any], tell: Tell) -> object:
 
 
 def measure(arguments: Mapping[str, Any], tell: Tell) -> object:
-    """One network, step by step; each timing is reported as soon as it is known, and so is each failure.
+    """One network, step by step; its cost, each timing and each failure are reported as soon as they are known.
 
     Raises:
-        NasError: the network cannot be built, or it broke the device.
+        NasError: the network cannot be counted or built, or it broke the device.
     """
     from nas.arch import Architecture
+    from nas.cost.count import count_architecture, count_opaque
+    from nas.cost.table import CostTable
     from nas.latency.measure import measure_module
     from nas.network import build_network
     from nas.zoo import resolve
 
     plugins, options = _plugins(arguments), LatencyOptions.of(arguments["options"])
-    tell.phase("building the network", BUILD_LIMIT_S)
+    tell.phase("counting and building the network", BUILD_LIMIT_S)
     network = resolve(arguments["network"], plugins)
-    module = build_network(network, plugins.blocks, seed=0) if isinstance(network, Architecture) else network.make()
+    if isinstance(network, Architecture):
+        tell.report({"cost": asdict(count_architecture(network, plugins.blocks, CostTable()))})
+        module = build_network(network, plugins.blocks, seed=0)
+    else:
+        tell.report({"cost": asdict(count_opaque(network))})
+        module = network.make()
     wanted = steps(tuple(arguments["runtimes"]), tuple(arguments["batches"]))
     left_s = arguments["max_seconds"]
     pass_s: float | None = None  # of one image, judged by the last timing

@@ -8,18 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nas.arch import Architecture
 from nas.bench.jobs import CHECK_LIMIT_S
+from nas.bench.published import missing_library
 from nas.bench.request import Request, Subject, conditions_of
 from nas.bench.result import Bench, Row, Timing
 from nas.bench.roofline import Roofs
-from nas.cost.count import count_architecture, count_opaque
 from nas.cost.result import Cost
-from nas.cost.table import CostTable
-from nas.errors import MeasureError, NasError
-from nas.plugins import Plugins
+from nas.errors import MeasureError
 from nas.worker import Worker
-from nas.zoo import resolve
 
 JOBS = "nas.bench.jobs"
 
@@ -42,6 +38,8 @@ def begin(request: Request, worker: Worker) -> Bench:
     bench = Bench(conditions_of(told), len(request.subjects))
     if bench.conditions.notice:
         bench.notices.append(bench.conditions.notice)
+    if missing := missing_library():
+        bench.notices.append(missing)
     return bench
 
 
@@ -49,10 +47,9 @@ def carry_out(bench: Bench, request: Request, worker: Worker, tell: Listener = d
     """Measures the roofs, then yields each network's row once it is in `bench`."""
     tell("the roofs: a matrix product and a copy")
     bench.roofs = _roofs(bench, worker)
-    plugins, table = request.plugins, CostTable()
     for subject in request.subjects:
         tell(subject.label)
-        row = _row(subject, bench, request, worker, plugins, table, tell)
+        row = _row(subject, bench, request, worker, tell)
         bench.rows.append(row)
         yield row
 
@@ -68,15 +65,7 @@ def _roofs(bench: Bench, worker: Worker) -> Roofs | None:
     return Roofs(**told)
 
 
-def _row(
-    subject: Subject,
-    bench: Bench,
-    request: Request,
-    worker: Worker,
-    plugins: Plugins,
-    table: CostTable,
-    tell: Listener,
-) -> Row:
+def _row(subject: Subject, bench: Bench, request: Request, worker: Worker, tell: Listener) -> Row:
     heard: list[Mapping[str, Any]] = []
 
     def listen(told: Mapping[str, Any]) -> None:
@@ -85,18 +74,16 @@ def _row(
         else:
             heard.append(told)
 
-    found, cost = bench.conditions, None
+    found = bench.conditions
     task = request.arguments() | {"network": subject.text, "runtimes": found.runtimes, "batches": found.batches}
     outcome, message = "ok", ""
     try:
-        cost = _cost(subject.text, plugins, table)
         worker.call(f"{JOBS}:measure", task, heard=listen)
     except MeasureError as error:
         outcome, message = error.outcome, str(error)
         if error.outcome == "device_error":  # the next network gets a process of its own
             worker.kill()
-    except NasError as error:
-        outcome, message = "invalid", str(error)
+    costs = [_cost(told["cost"]) for told in heard if "cost" in told]
     timings = tuple(Timing.of(told["timing"]) for told in heard if "timing" in told)
     failures = [(told["outcome"], told["failed"]) for told in heard if "failed" in told]
     ends = [told["ended"] for told in heard if "ended" in told]
@@ -106,12 +93,11 @@ def _row(
     elif failures:
         outcome = failures[0][0]
     said = [f"{word}: {text}" if timings else text for word, text in failures]
-    return Row(subject.label, subject.input_shape, cost, subject.published, timings, outcome, "; ".join(said),
-               "; ".join(ends))
+    return Row(
+        subject.label, subject.input_shape, costs[0] if costs else None, subject.published, timings, outcome,
+        message="; ".join(said), ended="; ".join(ends),
+    )
 
 
-def _cost(text: str, plugins: Plugins, table: CostTable) -> Cost:
-    network = resolve(text, plugins)
-    if isinstance(network, Architecture):
-        return count_architecture(network, plugins.blocks, table)
-    return count_opaque(network)
+def _cost(told: Mapping[str, Any]) -> Cost:
+    return Cost(**{**told, "global_ops": tuple(told["global_ops"]), "unsupported_ops": tuple(told["unsupported_ops"])})

@@ -44,11 +44,6 @@ class Request:
     plugin_files: tuple[str, ...] = ()
     entry_points: bool = True
 
-    @property
-    def plugins(self) -> Plugins:
-        """The plugins that it was asked with."""
-        return load_plugins(self.plugin_files, self.entry_points)
-
     def arguments(self) -> dict[str, Any]:
         """For a job of the worker: plain values."""
         return {

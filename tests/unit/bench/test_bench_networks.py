@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class Acted(Worker):
         self, job: str, arguments: Mapping[str, object], *, heard: Callable[[Any], None] = print,
         limit_s: float | None = None,
     ) -> Any:
+        assert limit_s is None or limit_s > 0
         name = job.partition(":")[2]
         if name == "check":
             return jobs.check(arguments, Tell(lambda message: None))
@@ -90,12 +92,18 @@ def test_a_worker_that_dies_costs_one_network_its_rest_and_the_others_nothing() 
     assert [timing.batch for timing in second.timings] == [1, 2]
 
 
+def test_a_cost_is_kept_whatever_comes_after_it() -> None:
+    cost = nas.count(SMALL)
+    death = MeasureError("gone", "worker_died")
+    (row,) = carried_out(request(SMALL), Acted([{"cost": json.loads(json.dumps(dataclasses.asdict(cost)))}, death])).rows
+    assert (row.cost, row.outcome) == (cost, "worker_died")
+
+
 def test_a_network_without_a_latency_has_the_outcome_of_what_happened_first() -> None:
     failed = {"failed": "eager, batch 1: its output holds NaN", "outcome": "nan"}
     (row,) = carried_out(request(SMALL), Acted([failed, MeasureError("gone", "worker_died")])).rows
     assert (row.outcome, row.timings) == ("nan", ())
     assert row.message == "eager, batch 1: its output holds NaN; gone"
-    assert row.cost is not None  # costs need no device
 
 
 def test_after_a_broken_device_the_next_network_gets_a_fresh_process() -> None:
@@ -147,8 +155,9 @@ def measured(asked: Request, **changes: Any) -> list[Mapping[str, Any]]:
     return [message["told"] for message in messages if "told" in message]
 
 
-def test_a_network_is_timed_batch_by_batch() -> None:
+def test_a_network_is_counted_and_then_timed_batch_by_batch() -> None:
     reports = measured(dataclasses.replace(request(SMALL), max_seconds=1.5))
+    assert reports[0]["cost"]["macs"] == nas.count(SMALL).macs
     timings = [report["timing"] for report in reports if "timing" in report]
     assert [(timing["runtime"], timing["batch"]) for timing in timings] == [("eager", 1), ("eager", 2), ("eager", 4)]
     assert all(timing["low_ms"] <= timing["median_ms"] <= timing["high_ms"] for timing in timings)
