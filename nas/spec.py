@@ -137,15 +137,18 @@ class Bound(_Section):
 
 
 class ColumnSection(_Section):
-    """`[columns.NAME]`: a metric, by default the one of the column's own name, and its options."""
+    """`[columns.NAME]`: a metric, by default the one of the column's own name, and its options; and how long it may
+    take for one candidate, which is no condition of its values.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     metric: StrictStr | None = None
+    timeout_s: Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @property
     def options(self) -> Mapping[str, object]:
-        """What the table says beside `metric`."""
+        """What the table says beside `metric` and `timeout_s`."""
         return dict(self.__pydantic_extra__ or {})
 
 
@@ -337,10 +340,11 @@ def _check_meaning(spec: StudySpec) -> None:
             raise spec.error(f"columns.{name}", "a column's name is lower case letters, digits and underscores")
     names = dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns])
     for name in names:
-        if (of := re.sub("_(low|high)$", "", name)) != name and of in names and of not in COST_COLUMNS:
+        if (of := re.sub("(_verified)?(_(low|high))?$", "", name)) != name and of in names and of not in COST_COLUMNS:
             where = next(key for key in ("columns", "objectives", "constraints") if name in getattr(spec, key))
-            raise spec.error(f"{where}.{name}", f"in a report, an end of the interval of '{of}' is named so; choose "
-                             "another name for one of the two columns")
+            what = "what is verified" if "_verified" in name else "an end of the interval"
+            raise spec.error(f"{where}.{name}", f"in a report, {what} of '{of}' is named so; choose another name for "
+                             "one of the two columns")
     for name in (*spec.objectives, *spec.constraints):
         if name in FIXED_COLUMNS and name not in COST_COLUMNS:
             where = "objectives" if name in spec.objectives else "constraints"
