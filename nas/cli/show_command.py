@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nas.cli import options
-from nas.numbers import count
+from nas.errors import SpecError
+from nas.numbers import count, rounded
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from nas.arch import Architecture
+    from nas.bench.split import Split
     from nas.cost.result import Cost, PartCost
 
 BAR = 12
@@ -26,6 +30,12 @@ NET_HELP = (
 
 def command(
     net: Annotated[list[str], typer.Argument(metavar="NET...", help=NET_HELP)],
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Also where its time goes, stage by stage, run eagerly at batch 1.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="Where --latency is measured: auto, cpu, cuda or cuda:1.")
+    ] = None,
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
 ) -> None:
@@ -36,11 +46,14 @@ def command(
     from nas.plugins import load_plugins
     from nas.zoo import Opaque, names, resolve
 
+    if device is not None and not latency:
+        raise SpecError("--device: says where --latency is measured; give both, or neither")
     known, table = load_plugins(plugin or (), not no_plugins), CostTable()
     console = options.output()
     totals: dict[str, Cost] = {}
-    for name in dict.fromkeys(net):
-        network = resolve(name, known)
+    networks = {name: resolve(name, known) for name in dict.fromkeys(net)}  # all, before anything is shown
+    for name, network in networks.items():
+        split = None
         if isinstance(network, Opaque):
             label, cost = str(network), count_opaque(network)
             parts: tuple[PartCost, ...] = (PartCost("network", "as a whole", (network.classes,), cost),)
@@ -48,14 +61,43 @@ def command(
             label = name if name in names() else str(network.arch_id)
             cost = count_architecture(network, known.blocks, table)
             parts = count_parts(network, known.blocks, table)
-        console.print(_parts(label, "x".join(map(str, network.input_shape)), parts))
+            split = _split(network, device, plugin, no_plugins) if latency else None
+        console.print(_parts(label, "x".join(map(str, network.input_shape)), parts, split))
+        if latency:
+            console.print(_times(label, split), soft_wrap=True)
         console.print(_facts(cost))
         totals[label] = cost
     if len(totals) > 1:
         console.print(_side_by_side(totals))
 
 
-def _parts(label: str, shape: str, parts: tuple[PartCost, ...]) -> Table:
+def _split(network: Architecture, device: str | None, plugin: list[Path] | None, no_plugins: bool) -> Split:
+    """Measured in the device's worker. A person is told once that it takes a moment: what moves would be timed too."""
+    from rich.console import Console
+
+    from nas.bench.stages import SPLIT_SECONDS, split_times
+    from nas.latency.options import LatencyOptions
+
+    asked = LatencyOptions(device=device or LatencyOptions.device, max_seconds=SPLIT_SECONDS)
+    files = tuple(str(file.expanduser().resolve()) for file in plugin or ())
+    console = Console(stderr=True)
+    if console.is_terminal:
+        console.print(f"timing the parts of {network.arch_id}, for about {SPLIT_SECONDS:g} s", style="dim")
+    return split_times(network, asked, files, not no_plugins)
+
+
+def _times(label: str, split: Split | None) -> RenderableType:
+    """The sum of the parts beside the whole; of a network that cannot be split, where its time is told instead."""
+    from rich.text import Text
+
+    from nas.bench.stages import in_words
+
+    if split is not None:
+        return Text(in_words(split))
+    return Text(f"its time is not split: {label} is opaque, run by its library as a whole; nas bench {label} times it")
+
+
+def _parts(label: str, shape: str, parts: tuple[PartCost, ...], split: Split | None) -> Table:
     from rich.text import Text
 
     table = _table(f"{label}, input {shape}")
@@ -65,16 +107,21 @@ def _parts(label: str, shape: str, parts: tuple[PartCost, ...]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
         if name in ("params", "macs"):
             table.add_column("", no_wrap=True)
+    if split is not None:
+        table.add_column("ms", justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
     table.add_column("receptive field", justify="right")
     table.add_column("stride", justify="right")
     most = {name: max(getattr(part.cost, name) for part in parts) for name in ("params", "macs")}
-    for part in parts:
+    for position, part in enumerate(parts):
         cells = [part.name, part.text, "x".join(map(str, part.shape))]
         for name in COSTS:
             value = getattr(part.cost, name)
             cells.append(count(value))
             if name in most:
                 cells.append(bar(value, most[name]))
+        if split is not None:
+            cells += [rounded(split.parts_ms[position]), bar(split.parts_ms[position], max(split.parts_ms))]
         cells += [part.cost.receptive_field, f"{part.cost.output_stride:g}"]
         table.add_row(*map(Text, cells))
     return table
