@@ -189,7 +189,7 @@ def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Dev
         repeats = timer.repeats(warm.level_s)
         left = budget_s(warm.level_s, options.max_seconds) - warm.seconds
         rule = StoppingRule(options.target, left, options.max_samples)
-        every = reference_every(warm.level_s * repeats, reference_level)
+        every = reference_every(warm.level_s * repeats, 2 * reference_level)
         busy = time.process_time if device.kind == "cpu" else unknown
         samples = sample(candidate, reference, timer, rule, repeats=repeats, every=every, busy=busy)
     return _Timed(warm, repeats, samples, pace(samples), "")

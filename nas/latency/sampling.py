@@ -42,7 +42,9 @@ class WarmUp:
 class Samples:
     """What was sampled. `ratios` are candidate over reference, of neighbours in time; all else in seconds.
 
-    `moments` has for each sample of the reference when it ended, and how long this process had been busy until then.
+    `paces` are second passes of the reference, each right after the one in `reference_s`: by then it has the caches to
+    itself, so that they say the same of the machine whatever the candidate is. `moments` has for each of them when it
+    ended, and how long this process had been busy until then.
     """
 
     candidate_s: tuple[float, ...]
@@ -50,6 +52,7 @@ class Samples:
     ratios: tuple[float, ...]
     stopped_by: StoppedBy
     seconds: float
+    paces: tuple[float, ...]
     moments: tuple[tuple[float, float], ...]
 
 
@@ -92,7 +95,7 @@ def sample(
     clock: Clock = time.perf_counter,
     busy: Clock = unknown,
 ) -> Samples:
-    """Samples the candidate, `repeats` calls each, and the reference once after the first of each `every` of them.
+    """Samples the candidate, `repeats` calls each, and the reference twice after the first of each `every` of them.
 
     `busy` tells the CPU seconds that this process has spent.
     """
@@ -100,6 +103,7 @@ def sample(
     samples: list[float] = []
     references: list[float] = []
     ratios: list[float] = []
+    paces: list[float] = []
     moments: list[tuple[float, float]] = []
     next_check = 1
     stopped_by: StoppedBy | None = None
@@ -108,10 +112,11 @@ def sample(
         if (len(samples) - 1) % every == 0:
             references.append(timer(reference))
             ratios.append(samples[-1] / references[-1] if references[-1] > 0 else math.inf)
+            paces.append(timer(reference))
             moments.append((clock() - begin, busy()))
         elapsed = clock() - begin
         if len(samples) >= next_check or rule.is_spent(samples, elapsed):
             stopped_by = rule.verdict(samples, elapsed)
             next_check = math.ceil(len(samples) * CHECK_GROWTH)
     seconds = clock() - begin
-    return Samples(tuple(samples), tuple(references), tuple(ratios), stopped_by, seconds, tuple(moments))
+    return Samples(tuple(samples), tuple(references), tuple(ratios), stopped_by, seconds, tuple(paces), tuple(moments))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ def samples(references: list[float], busy: list[float] | None = None) -> Samples
     """Of a measurement whose references came a second apart; `busy` is the share of each second spent on a CPU."""
     shares = busy or [1.0] * len(references)
     moments = tuple((float(second), sum(shares[: second + 1]) - shares[0]) for second in range(len(shares)))
-    return Samples((), tuple(references), (), "cap", float(len(references)), moments)
+    return Samples((), (), (), "cap", float(len(references)), tuple(references), moments)
 
 
 def steady(level: float) -> Pace:
@@ -180,8 +181,8 @@ def test_none_is_begun_that_would_go_past_the_budget(clock: FakeClock, max_secon
 
 def test_sampling_notes_when_each_reference_ended_and_how_busy_the_process_was_until_then(clock: FakeClock) -> None:
     result = sample(
-        clock.call(0.75), clock.call(0.25), HostTimer(clock.ns), StoppingRule(0.01, 100.0, 3),
+        clock.call(0.5), clock.call(itertools.cycle([0.375, 0.125])), HostTimer(clock.ns), StoppingRule(0.01, 100.0, 3),
         clock=clock.seconds, busy=lambda: clock.seconds() / 2,
     )
     assert result.moments == ((1.0, 0.5), (2.0, 1.0), (3.0, 1.5))
-    assert pace(result).level == pytest.approx(0.5)
+    assert pace(result).level == pytest.approx(2 * 0.125)  # the second passes, twice as long for half of a CPU
