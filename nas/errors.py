@@ -57,6 +57,13 @@ class StoreError(NasError):
     """A database cannot be opened, is not one of ours, or does not hold what is asked of it."""
 
 
+def printable(text: object) -> str:
+    """Text of a few lines in which nothing acts on a terminal: control characters are written out, as `\\x1b`."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in str(text)
+    )
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """`" (did you mean 'mbconv'?)"` if one of `words` is close to `word`, else an empty string."""
     close = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)

@@ -6,11 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nas.arch import NAME, Architecture
-from nas.errors import MeasureError
+from nas.errors import MeasureError, StoreError
 from nas.outcomes import FIXED_COLUMNS
+from nas.plain import plain
 from nas.registry import Registry
 from nas.runtimes import RuntimeRegistry
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nas.cost.result import Cost
+
+
+KEYS_OF_EVERY_COLUMN = ("metric", "timeout_s")
+"""Keys of `[columns.NAME]` that are no options of its metric."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,15 @@ class Setting:
     runtimes: RuntimeRegistry = field(default_factory=RuntimeRegistry)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a metric says of a setting: why it refuses, what else its values depend on, what the user should know."""
+
+    refusal: str | None
+    conditions: Mapping[str, object]
+    notice: str
+
+
 @dataclass
 class MetricContext:
     """One candidate, as a metric sees it.
@@ -70,6 +84,7 @@ class MetricContext:
     curve: list[tuple[int, float]] = field(default_factory=list)
     stop_rule: Callable[[Sequence[tuple[int, float]]], bool] = lambda curve: False
     on_report: Callable[[int, float], None] = lambda step, value: None
+    on_phase: Callable[[str, float | None], None] = lambda name, limit_s: None
     known_cost: Cost | None = None
 
     @property
@@ -93,6 +108,12 @@ class MetricContext:
         """Tells an intermediate value of a metric that learns."""
         self.curve.append((step, value))
         self.on_report(step, value)
+
+    def phase(self, name: str, limit_s: float | None = None) -> None:
+        """Tells what begins now ("timing"): a metric that takes longer than `limit_s` seconds before its next phase, or
+        its end, has hung, and is ended with the outcome `timeout`. None: it may take as long as it likes.
+        """
+        self.on_phase(name, limit_s)
 
     def should_stop(self) -> bool:
         """Whether the study has seen enough of this candidate's curve."""
@@ -131,6 +152,8 @@ class MetricSpec:
         conditions: what else the value depends on (a fingerprint of the data, of the machine): part of its cache key.
         notice: what the user should be told of this setting before the study starts ("no CUDA device: ..."), or "".
         seeded: whether the seed changes the value.
+        noisy: whether the value differs from process to process, as times do: the last phase of a run measures the
+            front again, in several fresh processes. Its values are above 0.
     """
 
     name: str
@@ -144,6 +167,32 @@ class MetricSpec:
     conditions: Callable[[Setting], Mapping[str, object]] = no_conditions
     notice: Callable[[Setting], str] = no_notice
     seeded: bool = True
+    noisy: bool = False
+
+
+def ask_setting(spec: MetricSpec, setting: Setting) -> Answer:
+    """What the metric says of a column's setting. Raises whatever the metric raises."""
+    if (refusal := spec.check(setting)) is not None:
+        return Answer(str(refusal), {}, "")
+    return Answer(None, dict(spec.conditions(setting)), str(spec.notice(setting)))
+
+
+def ask(spec: MetricSpec, context: MetricContext) -> Estimate:
+    """What the metric says of a candidate, in values that a database and a pipe can hold.
+
+    Raises:
+        TypeError: that is no number and no `Estimate`, or there is something in it that cannot be kept.
+        BaseException: whatever the metric raises.
+    """
+    found = as_estimate(spec.compute(context), spec.name)
+    try:
+        conditions: Any = plain(found.conditions)
+        environment: Any = plain(found.environment)
+        float(str(conditions.get("reference_ratio") or 1))
+    except (StoreError, ValueError) as error:
+        what = "conditions or environment of its Estimate"
+        raise TypeError(f"metric '{spec.name}': {what}: {error}") from None
+    return replace(found, conditions=conditions, environment=environment)
 
 
 def as_estimate(value: object, metric: str) -> Estimate:
@@ -223,8 +272,8 @@ def _broken_options(options: object) -> str | None:
     for name in options:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             return f"option name {name!r} must be lower case letters, digits and underscores"
-        if name == "metric":
-            return "option 'metric' is a key of every column; choose another name"
+        if name in KEYS_OF_EVERY_COLUMN:
+            return f"option '{name}' is a key of every column; choose another name"
     return None
 
 

@@ -51,13 +51,15 @@ class Broken:
 
 @dataclass(frozen=True)
 class Plugins:
-    """Everything that plugins registered."""
+    """Everything that plugins registered; `files` and `entry_points` tell `load_plugins` how to do so once more."""
 
     blocks: BlockRegistry = field(default_factory=BlockRegistry)
     metrics: MetricRegistry = field(default_factory=MetricRegistry)
     runtimes: RuntimeRegistry = field(default_factory=RuntimeRegistry)
     broken: tuple[Broken, ...] = ()
     left_out: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    entry_points: bool = True
 
     def hint(self) -> str:
         """What to add to "unknown block ...": the plugins that did not load or were left out, or an empty string."""
@@ -108,7 +110,8 @@ def _load(sources: tuple[tuple[str, bytes], ...], entry_points: bool, disabled: 
     for path, source in sources:
         module, digest = _load_file(Path(path), source)
         _register(module, Origin(path, digest), registries)
-    return Plugins(blocks, metrics, runtimes, tuple(broken), tuple(left_out))
+    files = tuple(path for path, _ in sources)
+    return Plugins(blocks, metrics, runtimes, tuple(broken), tuple(left_out), files, entry_points)
 
 
 def _built_in(point: importlib.metadata.EntryPoint) -> bool:

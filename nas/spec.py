@@ -137,15 +137,18 @@ class Bound(_Section):
 
 
 class ColumnSection(_Section):
-    """`[columns.NAME]`: a metric, by default the one of the column's own name, and its options."""
+    """`[columns.NAME]`: a metric, by default the one of the column's own name, and its options; and how long it may
+    take for one candidate, which is no condition of its values.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     metric: StrictStr | None = None
+    timeout_s: Annotated[StrictFloat | StrictInt, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @property
     def options(self) -> Mapping[str, object]:
-        """What the table says beside `metric`."""
+        """What the table says beside `metric` and `timeout_s`."""
         return dict(self.__pydantic_extra__ or {})
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nas.errors import NasError
+from nas.errors import NasError, printable
 from nas.version import VERSION
 
 app = typer.Typer(
@@ -49,5 +49,5 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except NasError as error:
-        print(f"nas: {error}", file=sys.stderr)  # noqa: T201  # the one place that speaks to a terminal's error stream
+        print(f"nas: {printable(error)}", file=sys.stderr)  # noqa: T201  # the one place that speaks to a terminal's error stream
         sys.exit(error.exit_code)

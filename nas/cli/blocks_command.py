@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli import options
-from nas.errors import SpecError, nearest
+from nas.errors import SpecError, nearest, printable
 
 if TYPE_CHECKING:
     from nas.plugins import Plugins
@@ -66,4 +66,4 @@ def _show(plugins: Plugins) -> None:
     console = options.output()
     console.print(table)
     for broken in plugins.broken:
-        console.print(Text(f"did not load: {broken}"), soft_wrap=True)
+        console.print(Text(f"did not load: {printable(broken)}"), soft_wrap=True)

@@ -36,6 +36,9 @@ def command(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="Device of every column that has one: cpu, cuda, cuda:1.")
     ] = None,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not measure the front again in the end, in fresh processes.")
+    ] = False,
 ) -> None:
     """Search the networks of a study, and keep every measurement; go on where an earlier run stopped."""
     from rich.console import Console
@@ -50,13 +53,14 @@ def command(
             ready = prepare(study, plugin or (), device, entry_points=not no_plugins)
         name = ready.spec.study.name
         with shown(name, console) as observer:
-            carry_out(ready, trials, storage, observer)
+            carry_out(ready, trials, storage, observer, verify=not no_verify)
     except KeyboardInterrupt:
         again = [options.program(), "run", str(study), "--storage", storage]
         again += ["--trials", str(trials)] if trials is not None else []
         again += [word for file in plugin or () for word in ("--plugin", str(file))]
         again += ["--no-plugins"] if no_plugins else []
         again += ["--device", device] if device is not None else []
+        again += ["--no-verify"] if no_verify else []
         console.print("stopped; all that is finished is saved. Go on with:")
         console.print(shlex.join(again), soft_wrap=True, markup=False)
         raise typer.Exit(130) from None

@@ -84,3 +84,27 @@ def _rank(n: int, confidence: float) -> tuple[int, float]:
         below += term
         rank += 1
     return rank, max(0.0, 1 - 2 * (below / total))
+
+
+def fresh_process_interval(medians: Sequence[float], confidence: float = 0.9) -> tuple[float, float]:
+    """Where the median of one more fresh process is to be expected, given those of several.
+
+    A prediction interval of one further observation from a normal population (Hahn and Meeker, Statistical Intervals,
+    1991, section 4.8): mean +- t(n - 1) s sqrt(1 + 1 / n), of the logarithms, since what slows a process multiplies.
+    With 3 processes it is wide, for two of them say little of their spread; with one it is everything.
+
+    Raises:
+        ValueError: there are none, or one is not above 0.
+    """
+    if not medians or min(medians) <= 0:
+        raise ValueError("medians must be above 0, and there must be one")
+    if len(medians) == 1:
+        return 0.0, math.inf
+    from scipy.stats import t
+
+    logs = [math.log(value) for value in medians]
+    n = len(logs)
+    mean = sum(logs) / n
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in logs) / (n - 1))
+    reach = float(t.ppf((1 + confidence) / 2, n - 1)) * deviation * math.sqrt(1 + 1 / n)
+    return math.exp(mean - reach), math.exp(mean + reach)

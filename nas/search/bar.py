@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID,
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from nas.errors import printable
 from nas.numbers import count
 from nas.search.progress import Observer, Progress
 
@@ -63,7 +64,7 @@ class _Drawn:
 
     def __call__(self, told: Progress) -> None:
         for notice in told.notices:
-            self._bar.console.print(Text(f"note: {notice}"))
+            self._bar.console.print(Text(f"note: {printable(notice)}"))
         self._bar.doing = told.doing
         left = self._clock.left(told)
         self._bar.update(self._task, completed=told.finished, total=told.total, said=said(told), left=left)
@@ -79,7 +80,7 @@ class _Lines:
 
     def __call__(self, told: Progress) -> None:
         for notice in told.notices:
-            self._print(f"note: {notice}")
+            self._print(f"note: {printable(notice)}")
         left = self._clock.left(told)
         now = time.monotonic()
         if told.last is None or (now - self._spoke < LINES_EVERY_S and told.finished < told.total):

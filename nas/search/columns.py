@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from nas.choices import shown
-from nas.errors import MeasureError, NasError, PluginError, SpecError, StoreError, nearest
-from nas.metrics import Estimate, MetricContext, MetricSpec, Setting, as_estimate
+from nas.errors import MeasureError, NasError, PluginError, SpecError, nearest
+from nas.metrics import Estimate, MetricSpec, Setting, ask_setting
 from nas.outcomes import COST_COLUMNS
 from nas.plain import plain
 from nas.plugins import Plugins
+from nas.search.asking import Asking
 from nas.space import SearchSpace
 from nas.spec import Bound, StudySpec
 from nas.store.rows import COST, ColumnRow
@@ -35,6 +36,7 @@ class Column:
     conditions: Mapping[str, object]
     role: Literal["objective", "constraint", "column"]
     notice: str = ""
+    timeout_s: float | None = None
 
     @property
     def free(self) -> bool:
@@ -55,28 +57,16 @@ class Column:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
-    def ask(self, context: MetricContext) -> Estimate:
-        """What the metric says of a candidate, such that the store can keep it.
+    def accept(self, found: Estimate) -> Estimate:
+        """What was found, if it was found under the conditions that are in the key of all that this column measures.
 
         Raises:
-            MeasureError: `contaminated` where it found a condition to be another than the column's, which is in the
-                key of all that it measures.
-            TypeError: that is no number and no `Estimate`, or it holds what cannot be kept.
-            BaseException: whatever the metric raises.
+            MeasureError: `contaminated`, where a condition was another one.
         """
-        if self.metric is None:
-            raise ValueError(f"{self.name} is no measurement")
-        found = as_estimate(self.metric.compute(context), self.metric.name)
-        try:
-            conditions: Any = plain(found.conditions)
-            plain(found.environment)
-            float(str(found.conditions.get("reference_ratio") or 1))
-        except (StoreError, ValueError) as error:
-            what = "conditions or environment of its Estimate"
-            raise TypeError(f"metric '{self.metric.name}': {what}: {error}") from None
         for name, began in self.conditions.items():
-            if name in conditions and conditions[name] != plain(began):
-                changed = f"{name} was {shown(began)} when the run began, and is {shown(conditions[name])} now"
+            if name in found.conditions and found.conditions[name] != plain(began):
+                now = shown(found.conditions[name])
+                changed = f"{name} was {shown(began)} when the run began, and is {now} now"
                 raise MeasureError(f"{changed}: run the study again", "contaminated")
         return found
 
@@ -87,7 +77,9 @@ class Column:
                          self.role != "column", dict(self.options))
 
 
-def resolve_columns(spec: StudySpec, space: SearchSpace, plugins: Plugins) -> tuple[Column, ...]:
+def resolve_columns(
+    spec: StudySpec, space: SearchSpace, plugins: Plugins, asking: Asking
+) -> tuple[Column, ...]:
     """The study's columns, the cheapest first.
 
     Raises:
@@ -95,7 +87,9 @@ def resolve_columns(spec: StudySpec, space: SearchSpace, plugins: Plugins) -> tu
             machine is refused by the metric; file and key are named.
     """
     names = dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns])
-    columns = [_cost(spec, name) if name in COST_COLUMNS else _measured(spec, space, plugins, name) for name in names]
+    columns = [
+        _cost(spec, name) if name in COST_COLUMNS else _measured(spec, space, plugins, name, asking) for name in names
+    ]
     return tuple(sorted(columns, key=lambda column: ORDER[column.metric.cost] if column.metric else -1))
 
 
@@ -109,7 +103,7 @@ def _cost(spec: StudySpec, name: str) -> Column:
     return Column(name, None, "minimize", COST_COLUMNS[name], COST, "", {}, {}, _role(spec, name))
 
 
-def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) -> Column:
+def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str, asking: Asking) -> Column:
     role = _role(spec, name)
     place = f"columns.{name}" if name in spec.columns else f"{role}s.{name}"
     section = spec.columns.get(name)
@@ -128,19 +122,18 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str) 
     options = _options(spec, place, metric, section.options if section else {})
     setting = Setting(options, space.input_shapes, spec.input.classes, plugins.runtimes)
     try:
-        if (refusal := metric.check(setting)) is not None:
-            raise spec.error(place, refusal)
-        conditions = metric.conditions(setting)
-        notice = str(metric.notice(setting))
-        json.dumps(dict(conditions))
+        answer = ask_setting(metric, setting) if metric.cost == "free" else asking.setting(plugins, metric, setting)
+        json.dumps(dict(answer.conditions))
     except SpecError:
         raise
     except Exception as error:  # a stranger's metric may raise anything
         told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
         raise spec.error(place, f"metric '{metric_name}' refuses this setting: {told}") from error
+    if answer.refusal is not None:
+        raise spec.error(place, answer.refusal)
     origin = plugins.metrics.origin(metric_name)
-    return Column(name, metric, metric.direction, metric.unit, str(origin), origin.digest, options, conditions, role,
-                  notice)
+    return Column(name, metric, metric.direction, metric.unit, str(origin), origin.digest, options, answer.conditions,
+                  role, answer.notice, section.timeout_s if section else None)
 
 
 def _options(spec: StudySpec, place: str, metric: MetricSpec, given: Mapping[str, object]) -> Mapping[str, object]:

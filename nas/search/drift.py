@@ -18,8 +18,10 @@ FREE_TO_CHANGE = ("study", "plugins")
 
 
 def snapshot(spec: StudySpec) -> dict[str, Any]:
-    """The study file as JSON, every default written out."""
+    """The study file as JSON, every default written out; but not how long a column may take, which may change."""
     frozen: dict[str, Any] = json.loads(json.dumps(spec.model_dump(mode="json")))
+    for column in frozen["columns"].values():
+        del column["timeout_s"]
     return frozen
 
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nas.errors import MeasureError, NasError
-from nas.metrics import Estimate, MetricContext, is_finite
-from nas.outcomes import ITS_OWN_FAULT, OUTCOMES
+from nas.metrics import Estimate, is_finite
+from nas.outcomes import OUTCOMES, TRIED_TWICE
 from nas.plugins import Plugins
+from nas.search.asking import Asking
 from nas.search.columns import Column, broken
 from nas.search.propose import Candidate
 from nas.spec import StudySpec
@@ -42,6 +43,7 @@ def evaluate(
     columns: tuple[Column, ...],
     plugins: Plugins,
     store: Store,
+    asking: Asking,
     tell: Callable[[str], None] = unheard,
 ) -> Evaluation:
     """Computes the candidate's columns; stops at the first measured constraint that is broken while costlier columns
@@ -58,7 +60,7 @@ def evaluate(
         tell(column.name)
         key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
         began = time.perf_counter()
-        identity, measurement = _measured(candidate, spec, column, plugins, store, key, tell)
+        identity, measurement = _measured(candidate, spec, column, plugins, store, key, asking, tell)
         done.seconds[column.name] = time.perf_counter() - began
         done.measurements[column.name] = identity
         if measurement.outcome != "ok" or measurement.value is None:
@@ -90,35 +92,37 @@ def _measured(
     plugins: Plugins,
     store: Store,
     key: str,
+    asking: Asking,
     tell: Callable[[str], None],
 ) -> tuple[int, Measurement]:
     if (stored := store.find_measurement(key)) is not None:
         return stored
     for attempt in (1, 2):
         began = time.perf_counter()
-        estimate, outcome, message = _compute(candidate, spec, column, plugins, tell)
+        estimate, outcome, message = _compute(candidate, spec, column, plugins, asking, tell)
+        if outcome == "worker_died" and attempt == 2 and asking.is_well(column.options):
+            outcome, message = "device_error", f"{message}; so it did twice, and without it the device answers"
         measurement = _row(candidate, spec, column, key, estimate, outcome, message, time.perf_counter() - began)
         identity = store.add_measurement(measurement)
-        if outcome not in ITS_OWN_FAULT or attempt == 2:
+        if outcome not in TRIED_TWICE or attempt == 2:
             break
     return identity, measurement
 
 
 def _compute(
-    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, tell: Callable[[str], None]
+    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, asking: Asking, tell: Callable[[str], None]
 ) -> tuple[Estimate | None, str, str]:
     from nas.latency.faults import outcome_of
-    from nas.network import build_network
 
-    context = MetricContext(
-        candidate.arch, candidate.arch.input_shape, column.options, spec.study.seed,
-        str(column.conditions.get("device", column.options.get("device", "cpu"))),
-        lambda: build_network(candidate.arch, plugins.blocks, seed=spec.study.seed), plugins.runtimes,
-        on_report=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
-        known_cost=candidate.cost,
-    )
+    if column.metric is None:
+        raise NasError(f"{column.name} is a cost, and known already")
     try:
-        estimate = column.ask(context)
+        estimate = column.accept(asking.estimate(
+            plugins, column.metric, candidate.arch, candidate.cost,
+            options=column.options, seed=spec.study.seed, timeout_s=column.timeout_s,
+            device=str(column.conditions.get("device", column.options.get("device", "cpu"))),
+            hear=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
+        ))
     except MeasureError as error:
         outcome = error.outcome if error.outcome in OUTCOMES[1:] else "metric_error"
         return None, outcome, str(error)

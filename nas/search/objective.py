@@ -50,8 +50,9 @@ class Objective:
         plugins: Sequence[str | Path] = (),
         storage: str = DEFAULT_STORAGE,
         device: str | None = None,
+        isolated: bool = True,
     ) -> None:
-        self._ready: Prepared = prepare(study, plugins, device)
+        self._ready: Prepared = prepare(study, plugins, device, isolated=isolated)
         self._proposer = Proposer(self._ready.spec, self._ready.space, self._ready.columns)
         self._storage = storage
 
@@ -98,7 +99,8 @@ class Objective:
     def _evaluate(self, candidate: Candidate, trial: BaseTrial) -> Evaluation:
         try:
             with Store.open(self._storage) as store:
-                return evaluate(candidate, self._ready.spec, self._ready.columns, self._ready.plugins, store)
+                return evaluate(candidate, self._ready.spec, self._ready.columns, self._ready.plugins, store,
+                                self._ready.asking)
         except BaseException as error:
             _note(trial, {"outcome": "interrupted", "message": f"{type(error).__name__}: {error}"})
             raise

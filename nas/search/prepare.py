@@ -10,6 +10,7 @@ from nas.errors import SpecError
 from nas.latency.device import resolve_device
 from nas.outcomes import COST_COLUMNS
 from nas.plugins import Plugins, load_plugins
+from nas.search.asking import Asking, Here, InWorker
 from nas.search.columns import Column, resolve_columns
 from nas.search.preflight import check_space
 from nas.space import SearchSpace
@@ -24,6 +25,7 @@ class Prepared:
     plugins: Plugins
     space: SearchSpace
     columns: tuple[Column, ...]
+    asking: Asking
 
 
 def prepare(
@@ -31,8 +33,11 @@ def prepare(
     plugins: Sequence[str | Path] = (),
     device: str | None = None,
     entry_points: bool = True,
+    isolated: bool = True,
 ) -> Prepared:
     """Reads and checks everything that a study needs.
+
+    `isolated`: metrics are asked in workers, not in this process.
 
     Raises:
         NasError: the study file, a plugin, a choice, a column or the machine is not what it should be.
@@ -49,9 +54,10 @@ def prepare(
         raise SpecError(f"{error}{loaded.hint()}") from None
     if device is not None:
         spec = _on_device(spec, loaded, device)
-    columns = resolve_columns(spec, space, loaded)
+    asking: Asking = InWorker() if isolated else Here()
+    columns = resolve_columns(spec, space, loaded, asking)
     check_space(space)
-    return Prepared(spec, loaded, space, columns)
+    return Prepared(spec, loaded, space, columns, asking)
 
 
 def _check_device(device: str) -> None:
@@ -64,7 +70,7 @@ def _check_device(device: str) -> None:
 
 def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:
     """`--device` replaces the device of every column whose metric has one."""
-    columns = {name: {"metric": section.metric, **section.options} for name, section in spec.columns.items()}
+    columns = {name: section.model_dump() for name, section in spec.columns.items()}
     for name in dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns]):
         wanted = str(columns.get(name, {}).get("metric") or name)
         metric = plugins.metrics.get(wanted) if wanted not in COST_COLUMNS and wanted in plugins.metrics else None

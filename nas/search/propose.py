@@ -20,7 +20,7 @@ from nas.cost.count import count_architecture
 from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.errors import NasError, NothingFeasibleError
-from nas.metrics import Estimate, MetricContext, is_finite
+from nas.metrics import Estimate, MetricContext, ask, is_finite
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
@@ -93,7 +93,7 @@ class Proposer:
         for column in self._columns:
             if column.metric is not None and column.free:
                 try:
-                    found = column.ask(self._context(arch, cost, column))
+                    found = column.accept(ask(column.metric, self._context(arch, cost, column)))
                 except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything
                     return Rejected(f"{column.name} raises {type(error).__name__}: {error}", "metric_error", arch, free)
                 if not is_finite(found.value):

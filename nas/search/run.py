@@ -22,6 +22,7 @@ from nas.search.evaluate import Evaluation, evaluate
 from nas.search.prepare import Prepared, prepare
 from nas.search.progress import Observer, Progress, Tally
 from nas.search.propose import Candidate, ExhaustedError, Proposer
+from nas.search.verify import verify as verify_front
 from nas.spec import StudySpec
 from nas.store import Store
 from nas.store.rows import StudyRow, TrialEnd, TrialRecord, TrialStart
@@ -44,6 +45,8 @@ def run(
     device: str | None = None,
     observer: Observer | None = None,
     entry_points: bool = True,
+    isolated: bool = True,
+    verify: bool = True,
 ) -> optuna.Study:
     """Runs a study until it has `trials` counted trials in all, and returns Optuna's study.
 
@@ -58,6 +61,9 @@ def run(
         device: replaces the device of every column that has one.
         observer: is told of all that happens.
         entry_points: whether plugins of installed packages are used besides the built-in ones.
+        isolated: whether metrics are asked in a worker, a process of its own, so that one that hangs or crashes is a
+            row and not the end of the study; False, for debuggers: in this process.
+        verify: whether the front is measured again in the end, see `nas.search.verify`.
 
     Raises:
         NasError: what the caller gave is not what it should be; nothing was written.
@@ -65,11 +71,15 @@ def run(
         MeasureError: 10 trials in a row failed by no fault of theirs.
         KeyboardInterrupt: after everything finished so far is saved.
     """
-    return carry_out(prepare(study, plugins, device, entry_points), trials, storage, observer)
+    return carry_out(prepare(study, plugins, device, entry_points, isolated), trials, storage, observer, verify)
 
 
 def carry_out(
-    ready: Prepared, trials: int | None = None, storage: str = DEFAULT_STORAGE, observer: Observer | None = None
+    ready: Prepared,
+    trials: int | None = None,
+    storage: str = DEFAULT_STORAGE,
+    observer: Observer | None = None,
+    verify: bool = True,
 ) -> optuna.Study:
     """`run` of a study that is prepared already; raises what it raises."""
     total = trials if trials is not None else ready.spec.study.trials
@@ -80,7 +90,10 @@ def carry_out(
     with Store.open(storage) as store:
         row, notices = _find_or_create(store, ready)
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
-            _Search(store, row, ready, total, tell, alone).go_on(notices)
+            search = _Search(store, row, ready, total, tell, alone)
+            search.go_on(notices)
+            if verify:
+                search.verify()
     return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
 
 
@@ -125,6 +138,9 @@ def _logged(told: Progress) -> None:
 MAX_UNLUCKY = 10
 """Trials in a row that the machine fails, each tried again without counting, after which the search gives up."""
 
+MAX_DEATHS = 3
+"""Trials in a row whose worker died, with no other candidate's help, after which the device is left alone."""
+
 WAIT_S = 0.5
 """Between two looks at the last trials of a study, where another process runs them: should it die, they are left."""
 
@@ -167,6 +183,10 @@ class _Search:
             self._run_one(candidate)
             self._recover()  # also after the last trial: what a killed run left would stay unfinished in a done study
 
+    def verify(self) -> None:
+        """The last phase."""
+        verify_front(self._store, self._row, self._ready, self._tell)
+
     def _recover(self) -> None:
         _recover(self._store, self._row, self._ready.spec, self._alone)
 
@@ -188,7 +208,7 @@ class _Search:
             self._tell(f"trial {number}: {doing}")
 
         try:
-            done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, tell)
+            done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, ready.asking, tell)
         except BaseException as error:
             told = "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
             store.end_trial(row, number, TrialEnd("interrupted", told, False, time.perf_counter() - began))
@@ -199,9 +219,9 @@ class _Search:
             self._tally.add(done.values)
         self._tell(last=done)
         self._unlucky = self._unlucky + 1 if done.outcome in NOT_ITS_FAULT else 0
-        if self._unlucky == MAX_UNLUCKY:
+        if self._unlucky >= (MAX_DEATHS if done.outcome == "worker_died" else MAX_UNLUCKY):
             raise MeasureError(
-                f"{MAX_UNLUCKY} trials in a row could not be measured, the last one: {done.outcome}: {done.message}\n"
+                f"{self._unlucky} trials in a row could not be measured, the last one: {done.outcome}: {done.message}\n"
                 "What was finished is saved: mend the machine, then run the study again to go on.", done.outcome
             )
 

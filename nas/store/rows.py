@@ -151,3 +151,25 @@ class TrialRecord:
     feasible: bool
     duration_s: float | None
     values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A column of a trial, measured again after the search in several fresh processes.
+
+    Attributes:
+        outcome: "ok", or how the first process that failed did; then there is no value.
+        value: the median of the processes' values, in the column's unit.
+        low, high: the interval that holds the value of one more fresh process, see
+            `nas.latency.statistics.fresh_process_interval`.
+        processes: what each process measured.
+    """
+
+    trial: int
+    column: str
+    outcome: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    processes: tuple[float, ...] = ()
+    message: str = ""

@@ -13,12 +13,22 @@ from typing import TYPE_CHECKING, Any, Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas.errors import StoreError
-from nas.store import measurements, owner, reading, studies, trials
+from nas.store import measurements, owner, reading, studies, trials, verifications
 from nas.store.database import Database
 from nas.store.engine import Durability, create_file, enter_wal, leave_wal, optuna_url, read_only_engine
 from nas.store.faults import file_error
 from nas.store.location import BUSY_S, Contents, database_path, examine
-from nas.store.rows import ColumnRow, Direction, Measurement, Operator, StudyRow, TrialEnd, TrialRecord, TrialStart
+from nas.store.rows import (
+    ColumnRow,
+    Direction,
+    Measurement,
+    Operator,
+    StudyRow,
+    TrialEnd,
+    TrialRecord,
+    TrialStart,
+    Verification,
+)
 from nas.store.schema import HEAD, check_revision, migrate
 from nas.version import VERSION
 
@@ -249,6 +259,16 @@ class Store:
         """A measurement's series: the raw samples under "", others under the names of their conditions."""
         with self._database.read() as connection:
             return measurements.read_samples(connection, measurement_id)
+
+    def write_verifications(self, study: StudyRow, found: Sequence[Verification]) -> None:
+        """Keeps what a verification found, instead of what the one before found."""
+        with self._database.write() as connection:
+            verifications.write(connection, study, found)
+
+    def verifications(self, study: StudyRow) -> list[Verification]:
+        """What the last verification of the study found, by trial."""
+        with self._database.read() as connection:
+            return verifications.read(connection, study)
 
     def trial_rows(self, study: StudyRow) -> list[reading.Row]:
         """See `nas.store.reading.trial_rows`."""

@@ -123,3 +123,18 @@ trial_measurements = Table(
     Column("reused", Boolean, nullable=False),
     Index("nas_trial_measurements_measurement", "measurement_id"),
 )
+
+verifications = Table(
+    "nas_verifications",
+    metadata,
+    Column("study_uuid", String(32), primary_key=True),
+    Column("trial", Integer, primary_key=True),
+    Column("column", String(64), primary_key=True),
+    Column("value", Float),
+    Column("low", Float),
+    Column("high", Float),
+    Column("processes", JsonText, nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("message", CleanText, nullable=False),
+    Column("created_at", String(40), nullable=False),
+)

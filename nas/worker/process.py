@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -50,6 +51,7 @@ class Worker:
         *,
         heard: Callable[[Any], None] = deaf,
         limit_s: float | None = START_LIMIT_S,
+        total_s: float | None = None,
     ) -> Any:
         """The answer of `package.module:function`, a `nas.worker.messages.Job`.
 
@@ -58,6 +60,7 @@ class Worker:
             arguments: plain values.
             heard: gets what the job reports meanwhile.
             limit_s: until the job announces its first phase; each phase brings its own.
+            total_s: of the whole job, whatever its phases bring.
 
         Raises:
             MeasureError: the job failed, with its own outcome; `timeout` where a phase lasted longer than announced;
@@ -66,7 +69,7 @@ class Worker:
         """
         task = {"job": job, "arguments": arguments, "cwd": str(Path.cwd()), "path": sys.path}
         try:
-            answer = self._ask(line_of(task), heard, limit_s)
+            answer = self._ask(line_of(task), heard, limit_s, total_s)
         except _JobError as error:
             self._pass_on()
             raise MeasureError(str(error), error.outcome) from None
@@ -96,14 +99,14 @@ class Worker:
         if self._process is not None and (said := self._unheard()):
             sys.stderr.write(said)
 
-    def _ask(self, line: bytes, heard: Callable[[Any], None], limit_s: float | None) -> Any:
+    def _ask(self, line: bytes, heard: Callable[[Any], None], limit_s: float | None, total_s: float | None) -> Any:
         if self.pid is None:
             self.kill()
             self._spawn()
         self._send(line)
-        phase = _Phase("starting", limit_s)
+        whole, phase = _Phase("the whole", total_s), _Phase("starting", limit_s)
         while True:
-            message = self._hear(phase)
+            message = self._hear(phase, whole)
             if "answer" in message:
                 return message["answer"]
             if "failed" in message:
@@ -140,12 +143,14 @@ class Worker:
         except BrokenPipeError:
             raise self._death("starting") from None
 
-    def _hear(self, phase: _Phase) -> Mapping[str, Any]:
+    def _hear(self, phase: _Phase, whole: _Phase) -> Mapping[str, Any]:
         with selectors.DefaultSelector() as selector:
             selector.register(self._outbox, selectors.EVENT_READ)
             while b"\n" not in self._rest:
-                if not selector.select(phase.left_s()):
-                    raise MeasureError(f"{phase.name} took longer than {phase.limit_s:g} s, and was ended", "timeout")
+                sooner = min(phase, whole, key=_Phase.left_s)
+                left_s = sooner.left_s()
+                if not selector.select(None if math.isinf(left_s) else left_s):
+                    raise MeasureError(f"{sooner.name} took longer than {sooner.limit_s:g} s, and was ended", "timeout")
                 if not (chunk := self._outbox.read(1 << 16)):
                     raise self._death(phase.name)
                 self._rest += chunk
@@ -180,9 +185,9 @@ class _Phase:
         self.name, self.limit_s = name, limit_s
         self._began = time.monotonic()
 
-    def left_s(self) -> float | None:
-        """Seconds that are left, at least 0; None: for ever."""
-        return None if self.limit_s is None else max(0.0, self._began + self.limit_s - time.monotonic())
+    def left_s(self) -> float:
+        """Seconds that are left, at least 0."""
+        return math.inf if self.limit_s is None else max(0.0, self._began + self.limit_s - time.monotonic())
 
 
 class _JobError(Exception):

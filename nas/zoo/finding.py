@@ -75,9 +75,9 @@ def _find(network: BlockStrings) -> Architecture:
     if is_block_text(text):
         return architecture_of(text)
     if text not in _networks():
-        raise SpecError(f"unknown network {text[:60]!r}{nearest(text[:60], names())}; "
-                        f"there are {', '.join(names())}, or write an architecture's text, timm's block strings, "
-                        "torchvision:NAME or timm:NAME")
+        raise SpecError(f"unknown network {text[:60]!r}{nearest(text[:60], names())}\n"
+                        f"There are {', '.join(names())}.\n"
+                        "Or write an architecture's text, timm's block strings, torchvision:NAME or timm:NAME.")
     return _networks()[text]
 
 

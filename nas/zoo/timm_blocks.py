@@ -55,7 +55,8 @@ FAMILIES: Mapping[str, Family] = {
 def is_block_text(text: str) -> bool:
     """Whether a text is meant as block strings: its first word, less a family's, is a kind and tokens."""
     words = text.replace(",", " ").split()
-    if words and words[0].endswith(":") and words[0] not in ("timm:", "torchvision:"):
+    family, colon, after = words[0].partition(":") if words else ("", "", "")
+    if colon and (family in FAMILIES or (not after and family not in ("timm", "torchvision"))):
         return True
     kinds = "|".join((*KINDS, *WITHOUT_BLOCK))
     return bool(words) and re.match(rf"(({kinds})_|[a-z]+_([a-z]+[\d.]+_)*r\d+(_|$))", words[0]) is not None
@@ -108,7 +109,7 @@ def _words(blocks: BlockStrings) -> Iterator[str]:
     """The strings one by one. In a list within a list, timm takes the stride of the first one alone."""
     for item in (blocks,) if isinstance(blocks, str) else blocks:
         if isinstance(item, str):
-            yield from item.replace(",", " ").split()
+            yield from item.replace(",", " ").replace(":", ": ").split()
             continue
         if not isinstance(item, Sequence) or not all(isinstance(each, str) for each in item):
             raise SpecError(f"block strings are a text, a list of texts or a list of lists of them, got {item!r:.60}")
@@ -166,9 +167,14 @@ def _convolution(string: BlockString, channels: int, params: dict[str, Choice]) 
         raise refused(string.text, f"gs{string.group_size}", "a convolution with a residual has no groups here")
     if string.skip:
         return "fused_mbconv", {**params, "expand": 1, "se": 0}
-    if string.group_size and channels % string.group_size:
+    groups, rest = divmod(channels, string.group_size) if string.group_size else (1, 0)
+    if rest:
         raise refused(string.text, f"gs{string.group_size}", f"does not divide the {channels} input channels")
-    return "conv", {**params, "groups": channels // string.group_size if string.group_size else 1}
+    if string.channels % groups:
+        raise refused(string.text, f"gs{string.group_size}", f"cuts the {channels} input channels into {groups} "
+                                                             f"groups, which do not divide the {string.channels} that "
+                                                             "go out")
+    return "conv", {**params, "groups": groups}
 
 
 def _attention(string: BlockString, channels: int, inside: int, family: Family) -> dict[str, Choice]:

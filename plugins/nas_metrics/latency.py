@@ -24,7 +24,7 @@ def measured(context: nas.MetricContext) -> Latency:
 
     options = LatencyOptions.of(context.options)
     runtime = find_runtime(options.runtime, context.runtimes)
-    latency = measure_module(context.network, context.input_shape, options, runtime)
+    latency = measure_module(context.network, context.input_shape, options, runtime, phase=context.phase)
     if latency.outcome != "ok":
         raise MeasureError(f"{latency}: {'; '.join(latency.warnings)}", latency.outcome)
     return latency
@@ -119,6 +119,7 @@ def nas_metrics() -> list[nas.MetricSpec]:
         conditions=conditions,
         notice=notice,
         seeded=False,
+        noisy=True,
     )
     images = replace(latency, name="throughput", unit="images/s", direction="maximize", compute=throughput)
     return [latency, images]

@@ -475,3 +475,15 @@ def test_the_real_command_exits_with_2_and_says_why(folder: Path, words: tuple[s
     assert "Traceback" not in ended.stderr
     assert len(ended.stderr.splitlines()) <= 5
     assert not (folder / "nas.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ("torchvision:\x1b[31mresnet18", r"torchvision:\x1b[31mresnet18: torchvision.models has no network"),
+        ("ir_r1_\x1b[31m", r"\x1b[31m: not a token"),
+        ("resnet\x1b[31m34", r"unknown network 'resnet\x1b[31m34' (did you mean 'resnet34'?)"),
+    ],
+)
+def test_control_characters_of_a_network_s_name_do_not_reach_the_terminal(refused: Refused, network: str, said: str) -> None:
+    refused("show", network, said=(said,))

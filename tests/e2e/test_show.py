@@ -34,6 +34,25 @@ def test_each_part_has_a_line_and_the_totals_are_exact(
     assert "side by side" not in told
 
 
+def test_a_stage_s_line_has_shape_costs_receptive_field_stride_and_bars_as_counted_by_hand(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two 3x3 convolutions from 8 to 16 channels over 8 x 16 places of an image of 16 x 32; norms are 2 FLOPs a value."""
+    stage = nas.Stage("conv", 1, 2, 16, 2, {"kernel": 3})
+    stem = nas.Stem(channels=8, kernel=1, stride=1)
+    arch = nas.Architecture((1, 16, 32), (stage,), stem, nas.Head(channels=0, dropout=0), classes=4)
+    told = shown(capsys, monkeypatch, "show", str(arch))
+    rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line.split()}
+    first, second, values = 8 * 16 * 9, 16 * 16 * 9, 2 * 16 * 8 * 16
+    params, macs = first + second + 2 * 2 * 16, (first + second) * 8 * 16
+    assert (params, macs, macs + 2 * values, values) == (3520, 442_368, 450_560, 4096)
+    bars = ["█" * 12] * 2
+    costs = ["3.52", "k", bars[0], "442.4", "k", bars[1], "450.6", "k", "4.096", "k"]
+    assert rows["stages.0"] == ["conv", "x", "2", "16x8x16", *costs, "7x7", "2"]
+    assert rows["stem"][0] == "8x16x32"
+    assert rows["stem"][-2:] == ["1x1", "1"]
+
+
 def test_receptive_fields_of_stacked_3x3_kernels_stand_beside_one_large_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,18 +161,21 @@ def test_ctrl_c_exits_with_130_and_the_printed_command_completes_the_study(folde
     assert list(frame["outcome"]).count("interrupted") == len(frame) - 30
 
 
+DEADLY = """
+import os, signal, nas
+def die(context):
+    if not os.path.exists("died"):
+        open("died", "w").close()
+        os.kill(os.WHOM(), signal.SIGKILL)
+    return 1.0
+@nas.hookimpl
+def nas_metrics():
+    return [nas.MetricSpec("luck", "points", "maximize", 1, die)]
+"""
+
+
 def test_a_killed_run_is_recovered_and_its_candidate_tried_again(folder: Path) -> None:
-    (folder / "deadly.py").write_text(
-        "import os, signal, nas\n"
-        "def die(context):\n"
-        "    if not os.path.exists('died'):\n"
-        "        open('died', 'w').close()\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return 1.0\n"
-        "@nas.hookimpl\n"
-        "def nas_metrics():\n"
-        "    return [nas.MetricSpec('luck', 'points', 'maximize', 1, die)]\n"
-    )
+    (folder / "deadly.py").write_text(DEADLY.replace("WHOM", "getppid"))
     (folder / "tiny.toml").write_text(STUDY.replace('naswot = "maximize"', 'luck = "maximize"'))
     words = ["run", "tiny.toml", "--plugin", "deadly.py"]
     assert command(*words, cwd=folder).returncode == -signal.SIGKILL
@@ -180,6 +183,14 @@ def test_a_killed_run_is_recovered_and_its_candidate_tried_again(folder: Path) -
     frame = nas.read_report("tiny", storage=f"sqlite:///{folder}/nas.db")
     assert list(frame["outcome"]) == ["interrupted", "ok", "ok", "ok", "ok"]
     assert frame["arch_id"][0] == frame["arch_id"][1]
+
+
+def test_a_metric_that_is_killed_is_tried_again_and_the_run_does_not_notice(folder: Path) -> None:
+    (folder / "deadly.py").write_text(DEADLY.replace("WHOM", "getpid"))
+    (folder / "tiny.toml").write_text(STUDY.replace('naswot = "maximize"', 'luck = "maximize"'))
+    assert command("run", "tiny.toml", "--plugin", "deadly.py", cwd=folder).returncode == 0
+    storage = f"sqlite:///{folder}/nas.db"
+    assert list(nas.read_report("tiny", storage=storage)["outcome"]) == ["ok"] * 4
 
 
 def test_another_space_under_the_same_name_is_refused(folder: Path) -> None:

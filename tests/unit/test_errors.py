@@ -8,7 +8,7 @@ import pytest
 
 import nas
 from nas import errors
-from nas.errors import nearest
+from nas.errors import nearest, printable
 
 
 def test_every_error_is_a_nas_error_and_documented() -> None:
@@ -61,3 +61,8 @@ def test_a_mistake_of_the_caller_s_exits_with_2_and_a_run_that_failed_with_1() -
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, nas.NasError)]
     assert {kind.__name__ for kind in kinds if kind.exit_code == 1} == {"MeasureError", "NothingFeasibleError"}
     assert {kind.exit_code for kind in kinds} == {1, 2}
+
+
+def test_a_message_for_a_terminal_has_nothing_that_acts_on_it_and_keeps_its_lines() -> None:
+    told = printable("block \x1b[31mred\x9b2J\r\n\tof \u202etxt: ä, 10 µs")
+    assert told == "block \\x1b[31mred\\x9b2J\\r\n\\tof \\u202etxt: ä, 10 µs"

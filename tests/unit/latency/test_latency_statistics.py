@@ -9,7 +9,13 @@ import numpy
 import pytest
 from scipy.stats import binom
 
-from nas.latency.statistics import interquartile_range, median, median_interval, quantile
+from nas.latency.statistics import (
+    fresh_process_interval,
+    interquartile_range,
+    median,
+    median_interval,
+    quantile,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,3 +70,30 @@ def test_simulated_coverage_of_a_skewed_distribution_is_the_stated_one(n: int, c
 def test_the_interval_ignores_how_far_outliers_lie() -> None:
     calm = [1.0 + index / 1000 for index in range(50)]
     assert median_interval([*calm[:-1], 1e9]) == median_interval(calm)
+
+
+def test_one_more_process_is_expected_where_the_t_distribution_says() -> None:
+    """By hand: logs -0.1, 0, 0.1, deviation 0.1; t(0.95, 2) = 2.919986; 2.919986 x 0.1 x sqrt(4 / 3) = 0.337171."""
+    low, high = fresh_process_interval([math.exp(-0.1), 1.0, math.exp(0.1)])
+    assert (math.log(low), math.log(high)) == (pytest.approx(-0.337171, abs=1e-6), pytest.approx(0.337171, abs=1e-6))
+
+
+def test_of_one_process_nothing_is_known_of_the_next() -> None:
+    assert fresh_process_interval([3.0]) == (0.0, math.inf)
+
+
+@pytest.mark.parametrize("medians", [[], [1.0, 0.0], [-1.0]])
+def test_times_that_are_none_have_no_interval(medians: list[float]) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        fresh_process_interval(medians)
+
+
+def test_nine_of_ten_fresh_processes_are_where_they_are_expected() -> None:
+    """What a process multiplies all of its times by is drawn anew for each."""
+    rng = random.Random(0)
+    hits = 0
+    for _ in range(2000):
+        *known, fresh = (math.exp(rng.gauss(1.0, 0.2)) for _ in range(4))
+        low, high = fresh_process_interval(known)
+        hits += low <= fresh <= high
+    assert 0.88 <= hits / 2000 <= 0.92

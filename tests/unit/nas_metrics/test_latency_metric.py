@@ -168,8 +168,8 @@ def test_no_study_takes_a_value_of_a_machine_that_was_not_itself(
 
     measure_module = room.measure_module
 
-    def spoilt(*given: Any) -> Any:
-        return replace(measure_module(*given), outcome=outcome, warnings=("the machine moved",))
+    def spoilt(*given: Any, **named: Any) -> Any:
+        return replace(measure_module(*given, **named), outcome=outcome, warnings=("the machine moved",))
 
     monkeypatch.setattr(room, "measure_module", spoilt)
     with pytest.raises(MeasureError, match=r"ms \[.*\], n = \d+: the machine moved") as caught:

@@ -109,7 +109,7 @@ def test_markdown_shows_the_first_failures_and_counts_the_others(report: Report)
     assert "4 more are in the CSV and JSON reports" in page
 
 
-@pytest.mark.parametrize("name", ["md", "table"])
+@pytest.mark.parametrize("name", ["md", "table", "html"])
 def test_no_control_character_comes_through(report: Report, name: str) -> None:
     study = dataclasses.replace(report.study, name="evil\x1b]0;title\x07\u202e\x9b2J")
     assert not CONTROLS.search(text(dataclasses.replace(report, study=study), name))
@@ -175,6 +175,16 @@ def test_html_escapes_what_others_wrote(report: Report) -> None:
     page = text(with_cell(report, 2, "message", told), "html")
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; [31mred" in page
+
+
+def test_html_escapes_the_names_of_study_and_columns_and_damaged_architectures(report: Report) -> None:
+    evil = '"><img src=x onerror=y>'
+    columns = [dataclasses.replace(each, name=evil) if each.name == "naswot" else each for each in report.columns]
+    study = dataclasses.replace(report.study, name=evil)
+    frame = with_cell(report, 0, "arch", evil).frame.rename(columns={"naswot": evil})
+    page = text(dataclasses.replace(report, study=study, frame=frame, columns=columns), "html")
+    assert "<img" not in page
+    assert page.count("&quot;&gt;&lt;img src=x onerror=y&gt;") >= 5, "heading, title, picture, column, architecture"
 
 
 def test_html_marks_the_front_among_all_trials(report: Report) -> None:

@@ -109,7 +109,7 @@ def spec() -> Callable[..., StudySpec]:
 @pytest.fixture
 def make(spec: Callable[..., StudySpec], plugin: Path) -> Callable[..., Prepared]:
     """The study, prepared with the plugin."""
-    return lambda **changes: prepare(spec(**changes), [plugin])
+    return lambda **changes: prepare(spec(**changes), [plugin], isolated=False)
 
 
 @pytest.fixture

@@ -105,9 +105,9 @@ def test_the_order_of_objectives_is_part_of_the_study(make):
 
 
 def test_a_study_resumed_with_its_objectives_swapped_is_refused(spec, plugin, storage):
-    nas.run(spec(), trials=1, storage=storage, plugins=[plugin])
+    nas.run(spec(), trials=1, storage=storage, plugins=[plugin], isolated=False)
     with pytest.raises(StudyDriftError, match="in another order"):
-        nas.run(spec(objectives={"macs": "minimize", "width": "maximize"}), trials=2, storage=storage, plugins=[plugin])
+        nas.run(spec(objectives={"macs": "minimize", "width": "maximize"}), trials=2, storage=storage, plugins=[plugin], isolated=False)
 
 
 def test_another_version_of_a_block_is_refused_with_both(make):

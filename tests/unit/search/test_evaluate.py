@@ -27,7 +27,8 @@ def evaluated(make: Callable[..., Prepared], store: Store) -> Callable[..., Eval
         ready = make(**sections)
         candidate = Proposer(ready.spec, ready.space, ready.columns).look(values)
         assert isinstance(candidate, Candidate)
-        return evaluate(candidate, spec=ready.spec, columns=ready.columns, plugins=ready.plugins, store=store)
+        return evaluate(candidate, spec=ready.spec, columns=ready.columns, plugins=ready.plugins, store=store,
+                        asking=ready.asking)
 
     return of
 
@@ -152,7 +153,8 @@ def test_an_estimate_that_cannot_be_kept_is_the_metrics_error(make, proposer, st
     column, = ready.columns
     answer = lambda context: nas.Estimate(1.0, conditions=conditions)  # noqa: E731
     columns = (replace(column, metric=replace(column.metric, compute=answer)),)
-    done = evaluate(proposer(ready).look(FIRST), spec=ready.spec, columns=columns, plugins=ready.plugins, store=store)
+    done = evaluate(proposer(ready).look(FIRST), spec=ready.spec, columns=columns, plugins=ready.plugins, store=store,
+                        asking=ready.asking)
     assert done.outcome == "metric_error"
     assert done.message.startswith("slow: TypeError: metric 'slow': conditions or environment of its Estimate: ")
     assert said in done.message
@@ -167,7 +169,8 @@ def test_what_is_measured_under_another_condition_than_its_key_says_is_not_kept_
     def outcome(**conditions: object) -> Evaluation:
         columns = (replace(column, metric=metric, conditions=conditions),)
         candidate = proposer(ready).look(FIRST)
-        return evaluate(candidate, spec=ready.spec, columns=columns, plugins=ready.plugins, store=store)
+        return evaluate(candidate, spec=ready.spec, columns=columns, plugins=ready.plugins, store=store,
+                        asking=ready.asking)
 
     assert outcome(data="new", rows=(1, 2), other=4).outcome == "ok"
     done = outcome(data="old")
@@ -194,8 +197,17 @@ def test_what_works_at_the_second_attempt_is_ok(evaluated, calls, store):
     assert (len(calls), rows(store)) == (2, 2)  # the hiccup is on record
 
 
-@pytest.mark.parametrize("outcome", [*NOT_ITS_FAULT, "stopped"])
-def test_what_is_not_its_fault_is_not_tried_again_within_the_trial(evaluated, calls, outcome):
+@pytest.mark.parametrize("outcome", ["worker_died", "throttled", "contaminated"])
+def test_what_is_not_its_fault_is_tried_once_more_too(evaluated, calls, outcome):
+    slow = {"raises": f"measure:{outcome}"}
+    done = evaluated(objectives={"slow": "maximize"}, columns={"slow": slow})
+    assert (len(calls), done.outcome) == (2, outcome)
+    done = evaluated(OTHER, objectives={"slow": "maximize"}, columns={"slow": {**slow, "times": 1}})
+    assert (len(calls), done.outcome) == (4, "ok")
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "interrupted"])
+def test_what_was_stopped_is_not_tried_again(evaluated, calls, outcome):
     done = evaluated(objectives={"slow": "maximize"}, columns={"slow": {"raises": f"measure:{outcome}"}})
     assert (len(calls), done.outcome) == (1, outcome)
 
@@ -259,7 +271,8 @@ def test_a_block_whose_source_changed_is_measured_anew(make, proposer, store, ca
     for digest in ("000000000000", "111111111111"):
         origin = replace(ready.plugins.blocks.origin("conv"), digest=digest)
         monkeypatch.setitem(ready.plugins.blocks._origins, "conv", origin)
-        evaluate(candidate, spec=ready.spec, columns=ready.columns, plugins=ready.plugins, store=store)
+        evaluate(candidate, spec=ready.spec, columns=ready.columns, plugins=ready.plugins, store=store,
+                        asking=ready.asking)
     assert len(calls) == 2
 
 
@@ -293,7 +306,8 @@ def test_each_metric_gets_a_fresh_network_of_the_studys_seed(make, proposer, sto
         return 1.0
 
     columns = tuple(replace(column, metric=replace(column.metric, compute=look)) for column in ready.columns)
-    evaluate(proposer(ready).look(FIRST), spec=ready.spec, columns=columns, plugins=ready.plugins, store=store)
+    evaluate(proposer(ready).look(FIRST), spec=ready.spec, columns=columns, plugins=ready.plugins, store=store,
+                        asking=ready.asking)
     (one, other) = seen
     assert one[:2] == other[:2] == (7, (1, 8, 8))
     assert one[2].equal(other[2])

@@ -62,9 +62,10 @@ def text_of(console: Console) -> str:
 def test_a_terminal_shows_a_bar_the_moment_and_the_notices() -> None:
     console = terminal()
     with shown("tiny", console) as observer:
-        observer(Progress(0, 4, notices=("no CUDA device: measured on the CPU",)))
+        observer(Progress(0, 4, notices=("no CUDA device: measured on the CPU", "\x1b]0;title\x07")))
         observer(Progress(1, 4, front=1, best={"macs": 5.0}, doing="trial 1: latency_ms"))
         assert "note: no CUDA device: measured on the CPU" in text_of(console)
+        assert r"note: \x1b]0;title\x07" in text_of(console)
         assert "trial 1: latency_ms" in text_of(console)
         assert "1/4" in text_of(console)
         assert "front 1  macs 5" in text_of(console)

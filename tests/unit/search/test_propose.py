@@ -219,15 +219,15 @@ def test_of_several_reasons_each_is_counted_the_most_frequent_first(history):
 def test_a_run_that_is_resumed_repeats_nothing(spec, plugin, storage):
     study = spec(study={"trials": 12})
     for total in (3, 4, 12):
-        nas.run(study, trials=total, storage=storage, plugins=[plugin])
+        nas.run(study, trials=total, storage=storage, plugins=[plugin], isolated=False)
     report = nas.read_report("tiny", storage=storage)
     assert len(report) == report["arch_id"].nunique() == 12
 
 
 def test_a_run_in_two_parts_tries_what_a_run_in_one_tries(spec, plugin, storage):
-    nas.run(spec(), trials=3, storage=storage, plugins=[plugin])
-    nas.run(spec(), trials=6, storage=storage, plugins=[plugin])
-    nas.run(spec(study={"name": "whole"}), trials=6, storage=storage, plugins=[plugin])
+    nas.run(spec(), trials=3, storage=storage, plugins=[plugin], isolated=False)
+    nas.run(spec(), trials=6, storage=storage, plugins=[plugin], isolated=False)
+    nas.run(spec(study={"name": "whole"}), trials=6, storage=storage, plugins=[plugin], isolated=False)
     parts, whole = (nas.read_report(name, storage=storage) for name in ("tiny", "whole"))
     assert list(parts["arch_id"]) == list(whole["arch_id"])
 
@@ -236,6 +236,6 @@ def test_objective_and_run_propose_alike(spec, plugin, storage):
     objective = Objective(spec(), [plugin], storage)
     own = optuna.create_study(directions=objective.directions, sampler=objective.sampler)
     own.optimize(objective, n_trials=6)
-    nas.run(spec(), trials=6, storage=storage, plugins=[plugin])
+    nas.run(spec(), trials=6, storage=storage, plugins=[plugin], isolated=False)
     report = nas.read_report("tiny", storage=storage)
     assert [trial.user_attrs["arch_id"] for trial in own.trials] == list(report["arch_id"])

@@ -21,7 +21,7 @@ def resolved(ready, **metric):
     before = registry._specs["slow"]
     registry._specs["slow"] = replace(before, **metric)
     try:
-        return resolve_columns(ready.spec, ready.space, ready.plugins)
+        return resolve_columns(ready.spec, ready.space, ready.plugins, ready.asking)
     finally:
         registry._specs["slow"] = before
 

@@ -69,6 +69,12 @@ def test_a_first_word_names_the_family_and_what_lies_around_the_blocks():
     assert arch == nas.load(["mobilenetv3:", "ds_r1_k3_s1_c16_nre", "ir_r1_k5_s2_e3_c40_se0.25_nre", "cn_r1_k1_s1_c960"])
 
 
+def test_a_family_may_stand_at_its_first_string_without_a_space():
+    assert nas.load("mobilenetv3:ds_r1_k3_s1_c16_nre") == nas.load("mobilenetv3: ds_r1_k3_s1_c16_nre")
+    with pytest.raises(nas.SpecError, match="unknown network 'torchvison:resnet18'"):
+        nas.load("torchvison:resnet18")
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_builds(family):
     assert nas.count(nas.load(f"{family}: ds_r1_k3_s1_c16 ir_r2_k3_s2_e6_c24")).params > 0
@@ -108,6 +114,7 @@ def test_input_and_classes_can_be_told():
         ("cn_r1_k3_s1_c16_se0.25", "se0.25: cn has no se"),
         ("cn_r1_k3_s1_c32_skip_gs8", "gs8: a convolution with a residual"),
         ("cn_r1_k3_s1_c24_gs7", "gs7: does not divide the 32 input"),
+        ("cn_r1_k3_s1_c24_gs2", "gs2: cuts the 32 input channels into 16 groups, which do not divide the 24 that go out"),
         ("dsa_r1_k3_s1_c16_skip", "skip: dsa has no residual"),
         ("dsa_r1_k3_s1_c16_se0.25", "se0.25: depthwise_separable has no channel attention"),
         ("ds_r1_k3_s1_c16_se0.25_nre", "se0.25: squeeze-excite with relu and a sigmoid"),

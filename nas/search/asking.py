@@ -1,0 +1,152 @@
+"""Where metrics are asked: in a worker, whose end is no end of the study, or, for debuggers, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, Protocol
+
+from nas.arch import Architecture
+from nas.cost.result import Cost
+from nas.errors import MeasureError
+from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
+from nas.outcomes import NEEDS_A_FRESH_WORKER
+from nas.plugins import Plugins
+from nas.worker import Worker, borrowed
+from nas.worker.metric_job import answer_of, estimate_of, request
+
+Hear = Callable[[int, float], None]
+"""Is told the step and the value that a metric reports."""
+
+
+class Asking(Protocol):
+    """How metrics are asked. What they raise is raised."""
+
+    def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
+        """What the metric says of a column's setting."""
+
+    def estimate(
+        self,
+        plugins: Plugins,
+        metric: MetricSpec,
+        arch: Architecture,
+        cost: Cost,
+        *,
+        options: Mapping[str, object],
+        seed: int,
+        device: str,
+        timeout_s: float | None,
+        hear: Hear,
+    ) -> Estimate:
+        """What the metric says of a candidate."""
+
+    def is_well(self, options: Mapping[str, object]) -> bool:
+        """Whether the device of these options answers, when no candidate is there."""
+
+    def start_afresh(self, options: Mapping[str, object]) -> None:
+        """The next question about this device is answered by a fresh process."""
+
+
+class Here:
+    """In this process: a breakpoint in a metric holds, and a crash in it is the study's. `timeout_s` has no effect."""
+
+    def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:  # noqa: ARG002
+        """As `Asking.setting`."""
+        return ask_setting(metric, setting)
+
+    def estimate(
+        self,
+        plugins: Plugins,
+        metric: MetricSpec,
+        arch: Architecture,
+        cost: Cost,
+        *,
+        options: Mapping[str, object],
+        seed: int,
+        device: str,
+        timeout_s: float | None,  # noqa: ARG002
+        hear: Hear,
+    ) -> Estimate:
+        """As `Asking.estimate`."""
+        from nas.network import build_network
+
+        context = MetricContext(
+            arch, arch.input_shape, options, seed, device,
+            lambda: build_network(arch, plugins.blocks, seed=seed), plugins.runtimes, on_report=hear, known_cost=cost,
+        )
+        return ask(metric, context)
+
+    def is_well(self, options: Mapping[str, object]) -> bool:  # noqa: ARG002
+        """Nobody knows: whatever ends a worker would have ended this process."""
+        return False
+
+    def start_afresh(self, options: Mapping[str, object]) -> None:
+        """There is this process alone."""
+
+
+class InWorker:
+    """In the worker of the column's device."""
+
+    def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
+        """As `Asking.setting`."""
+        with borrowed(_seat(setting.options)) as worker:
+            return answer_of(worker.call("nas.worker.metric_job:setting", {
+                **request(plugins, metric, setting.options),
+                "input_shapes": setting.input_shapes,
+                "classes": setting.classes,
+            }))
+
+    def estimate(
+        self,
+        plugins: Plugins,
+        metric: MetricSpec,
+        arch: Architecture,
+        cost: Cost,
+        *,
+        options: Mapping[str, object],
+        seed: int,
+        device: str,
+        timeout_s: float | None,
+        hear: Hear,
+    ) -> Estimate:
+        """As `Asking.estimate`."""
+        task = {
+            **request(plugins, metric, options),
+            "arch": arch.text,
+            "cost": asdict(cost),
+            "seed": seed,
+            "device": device,
+        }
+        with borrowed(_seat(options)) as worker:
+            return estimate_of(_answered(worker, task, timeout_s, hear))
+
+    def is_well(self, options: Mapping[str, object]) -> bool:
+        """As `Asking.is_well`, in a worker."""
+        with borrowed(_seat(options)) as worker:
+            try:
+                return bool(worker.call("nas.worker.canary:sings", {"device": str(options.get("device", "cpu"))}))
+            except MeasureError:
+                worker.kill()
+                return False
+
+    def start_afresh(self, options: Mapping[str, object]) -> None:
+        """As `Asking.start_afresh`."""
+        with borrowed(_seat(options)) as worker:
+            worker.kill()
+
+
+def _answered(worker: Worker, task: Mapping[str, object], timeout_s: float | None, hear: Hear) -> Any:
+    try:
+        return worker.call(
+            "nas.worker.metric_job:compute", task, heard=lambda told: hear(*told), total_s=timeout_s
+        )
+    except MeasureError as error:
+        if error.outcome in NEEDS_A_FRESH_WORKER:
+            worker.kill()
+        raise
+
+
+def _seat(options: Mapping[str, object]) -> str:
+    """Which worker: one for each GPU that a column names, and one for all that is left to "auto", or on the CPU."""
+    device = str(options.get("device", ""))
+    return device if device.startswith("cuda:") else "auto"

@@ -1,0 +1,126 @@
+"""The last phase of a run: the front and its nearest others are measured again, each in several fresh processes.
+
+A search looks at many noisy values and keeps the best ones, of which some were merely lucky; and one process alone does
+not see what differs from process to process. So the finalists are measured side by side, in random order, again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nas.arch import Architecture
+from nas.cost.count import count_architecture
+from nas.cost.table import CostTable
+from nas.errors import MeasureError, NasError
+from nas.latency.statistics import fresh_process_interval, median
+from nas.outcomes import OUTCOMES
+from nas.search.columns import Column
+from nas.search.finalists import finalists
+from nas.search.prepare import Prepared
+from nas.search.samplers import derived_seed
+from nas.store import Store
+from nas.store.rows import StudyRow, TrialRecord, Verification
+
+PROCESSES = 3
+LEAST_SECONDS = 0.5
+LEAST_PASSES = 20
+"""What one process spends on a network: what differs from process to process is larger than what a longer look at one
+of them would tell."""
+
+
+@dataclass(frozen=True)
+class _Finalist:
+    record: TrialRecord
+    arch: Architecture
+
+
+def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], None]) -> None:
+    """Measures the noisy columns of the finalists again, and keeps what was found; does nothing where there are none,
+    or where the same finalists were verified before.
+
+    An interruption leaves what the last verification found.
+
+    Raises:
+        StoreError: the database cannot be used.
+        KeyboardInterrupt: from the user.
+    """
+    noisy = [column for column in ready.columns if column.metric is not None and column.metric.noisy]
+    if not noisy:
+        return
+    texts = {int(trial["trial"]): str(trial["arch"]) for trial in store.trial_rows(row)}
+    directions = {column.name: column.direction for column in noisy}
+    members, others = finalists(store.trials(row), ready.spec.objectives, ready.spec.bounds, directions)
+    chosen = [_Finalist(record, Architecture.parse(texts[record.number])) for record in (*members, *others)]
+    before = {found.trial for found in store.verifications(row)}
+    if chosen and {one.record.number for one in chosen} != before:
+        store.write_verifications(row, _measured_again(ready, noisy, chosen, tell))
+
+
+def _measured_again(
+    ready: Prepared, noisy: Sequence[Column], chosen: Sequence[_Finalist], tell: Callable[[str], None]
+) -> list[Verification]:
+    rng = random.Random(derived_seed(ready.spec.study.seed, len(chosen)))
+    costs = CostTable()
+    values: dict[tuple[int, str], list[float]] = {}
+    failed: dict[tuple[int, str], tuple[str, str]] = {}
+    for process in range(1, PROCESSES + 1):
+        for column in noisy:
+            ready.asking.start_afresh(column.options)
+        order = [(one, column) for one in chosen for column in noisy if column.name in one.record.values]
+        rng.shuffle(order)
+        for place, (one, column) in enumerate(order, 1):
+            key = (one.record.number, column.name)
+            if key in failed:
+                continue
+            tell(f"verifying: {column.name}, process {process} of {PROCESSES}, {place} of {len(order)}")
+            try:
+                values.setdefault(key, []).append(_asked(ready, column, one, costs))
+            except MeasureError as error:
+                failed[key] = (error.outcome if error.outcome in OUTCOMES[1:] else "metric_error", str(error))
+            except NasError as error:
+                failed[key] = ("invalid", str(error))
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # what a stranger's metric raises in this process
+                failed[key] = ("metric_error", f"{type(error).__name__}: {error}")
+    return [
+        _verification(key, values.get(key, []), failed.get(key))
+        for key in sorted({*values, *failed})
+    ]
+
+
+def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) -> float:
+    if column.metric is None:
+        raise NasError(f"{column.name} is a cost, and known already")
+    found = column.accept(ready.asking.estimate(
+        ready.plugins, column.metric, one.arch, count_architecture(one.arch, ready.plugins.blocks, costs),
+        options=_shorter(column, one.record.values[column.name]), seed=ready.spec.study.seed,
+        device=str(column.conditions.get("device", column.options.get("device", "cpu"))),
+        timeout_s=column.timeout_s, hear=_unheard,
+    ))
+    if not 0 < found.value < float("inf"):
+        raise MeasureError(f"the value is {found.value}", "nan")
+    return found.value
+
+
+def _unheard(step: int, value: float) -> None:
+    """Steps of a metric that learns: there are too many processes for them."""
+
+
+def _shorter(column: Column, searched: float) -> Mapping[str, object]:
+    """The column's options; where they cap the seconds of a measurement in milliseconds, with a lower cap."""
+    cap = column.options.get("max_seconds")
+    if isinstance(cap, bool) or not isinstance(cap, int | float):
+        return column.options
+    pass_s = searched / 1e3 if column.unit == "ms" else 0.0
+    return {**column.options, "max_seconds": min(cap, max(LEAST_SECONDS, LEAST_PASSES * pass_s))}
+
+
+def _verification(
+    key: tuple[int, str], values: Sequence[float], failed: tuple[str, str] | None
+) -> Verification:
+    trial, column = key
+    if failed is not None:
+        return Verification(trial, column, failed[0], processes=tuple(values), message=failed[1])
+    low, high = fresh_process_interval(values)
+    return Verification(trial, column, "ok", median(values), low, high, tuple(values))

@@ -1,0 +1,82 @@
+"""Metrics, asked in a worker: of a setting before a study starts, and of one candidate after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from nas.arch import Architecture
+from nas.cost.result import Cost
+from nas.errors import MeasureError
+from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
+from nas.plugins import Plugins, load_plugins
+from nas.worker.messages import Tell
+
+LOADING_LIMIT_S = 300.0
+"""Of the imports of all plugins, torch's among them, on a cold disk."""
+
+
+def compute(arguments: Mapping[str, Any], tell: Tell) -> object:
+    """What a metric says of an architecture: an `Estimate` as a mapping."""
+    from nas.network import build_network
+
+    plugins, metric = _loaded(arguments, tell)
+    arch = Architecture.parse(arguments["arch"])
+    told: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in arguments["cost"].items()
+    }
+    context = MetricContext(
+        arch, arch.input_shape, arguments["options"], arguments["seed"], arguments["device"],
+        lambda: build_network(arch, plugins.blocks, seed=arguments["seed"]), plugins.runtimes,
+        on_report=lambda step, value: tell.report([step, value]),
+        on_phase=tell.phase,
+        known_cost=Cost(**told),
+    )
+    tell.phase("computing")
+    return asdict(ask(metric, context))
+
+
+def setting(arguments: Mapping[str, Any], tell: Tell) -> object:
+    """What a metric says of a column's setting: an `Answer` as a mapping."""
+    plugins, metric = _loaded(arguments, tell)
+    shapes = tuple((channels, height, width) for channels, height, width in arguments["input_shapes"])
+    asked = Setting(arguments["options"], shapes, arguments["classes"], plugins.runtimes)
+    tell.phase("checking")
+    return asdict(ask_setting(metric, asked))
+
+
+def request(plugins: Plugins, metric: MetricSpec, options: Mapping[str, object]) -> dict[str, object]:
+    """What both jobs need to find the metric again."""
+    return {
+        "files": list(plugins.files),
+        "entry_points": plugins.entry_points,
+        "metric": metric.name,
+        "source": plugins.metrics.origin(metric.name).digest,
+        "options": dict(options),
+    }
+
+
+def estimate_of(answer: Mapping[str, Any]) -> Estimate:
+    """The estimate that `compute` answered."""
+    return Estimate(**{**answer, "samples": tuple(answer["samples"])})
+
+
+def answer_of(answer: Mapping[str, Any]) -> Answer:
+    """What `setting` answered."""
+    return Answer(**{field.name: answer[field.name] for field in fields(Answer)})
+
+
+def _loaded(arguments: Mapping[str, Any], tell: Tell) -> tuple[Plugins, MetricSpec]:
+    """The plugins, and the metric as the owner of the study knows it.
+
+    Raises:
+        MeasureError: `contaminated`, where its source has been edited since the owner read it.
+    """
+    tell.phase("loading plugins", LOADING_LIMIT_S)
+    plugins = load_plugins(arguments["files"], arguments["entry_points"])
+    name = arguments["metric"]
+    if plugins.metrics.origin(name).digest != arguments["source"]:
+        told = f"the source of metric '{name}' was changed while the study ran: run it again"
+        raise MeasureError(told, "contaminated")
+    return plugins, plugins.metrics[name]

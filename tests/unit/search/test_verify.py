@@ -1,0 +1,153 @@
+"""The last phase: what is measured again, in which processes, and what of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+from nas.search.verify import PROCESSES
+from nas.spec import StudySpec
+from nas.store import Store
+from nas.store.rows import Verification
+
+PLUGIN = '''
+"""Times that grow from process to process, and fail where the column says so."""
+import os
+from pathlib import Path
+import nas
+
+def slow(context):
+    log = Path(context.options["log"])
+    before = log.read_text().splitlines() if log.exists() else []
+    seed = context.options["max_seconds"]
+    with log.open("a") as out:
+        out.write(f"{os.getpid()} {context.arch.arch_id} {seed}\\n")
+    if context.options["fails"] and context.arch.arch_id in "".join(before):
+        raise nas.MeasureError("too hot", "throttled")
+    processes = list(dict.fromkeys([line.split()[0] for line in before] + [str(os.getpid())]))
+    return context.arch.stages[0].channels * (1 + processes.index(str(os.getpid())) / 10)
+
+def channels(context):
+    return context.arch.stages[0].channels
+
+@nas.hookimpl
+def nas_metrics():
+    options = {"log": "", "max_seconds": 8.0, "fails": False}
+    return [
+        nas.MetricSpec("slow_ms", "ms", "minimize", 1, slow, options=options, seeded=False, noisy=True),
+        nas.MetricSpec("channels", "channels", "maximize", 1, channels, cost="cheap", options={}, seeded=False),
+    ]
+'''
+
+
+@pytest.fixture
+def study(spec: Callable[..., StudySpec], tmp_path: Path) -> Callable[..., StudySpec]:
+    """Four networks, all of them on the front."""
+    (tmp_path / "times.py").write_text(PLUGIN)
+
+    def made(**options: Any) -> StudySpec:
+        slow = {"log": str(tmp_path / "log"), **options}
+        return spec(
+            objectives={"channels": "maximize", "slow_ms": "minimize"},
+            columns={"slow_ms": slow},
+            stage={"channels": [8, 16, 24, 32], "repeats": 1, "kernel": 3},
+        )
+
+    return made
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Callable[[], list[list[str]]]:
+    """What was asked: process, arch_id, max_seconds."""
+    return lambda: [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+
+
+@pytest.fixture
+def run(tmp_path: Path, storage: str) -> Callable[..., Any]:
+    return lambda study, trials, **others: nas.run(
+        study, trials=trials, storage=storage, plugins=[tmp_path / "times.py"], **others
+    )
+
+
+@pytest.fixture
+def verified(storage: str) -> Callable[[], Mapping[int, Verification]]:
+    def read() -> Mapping[int, Verification]:
+        with Store.open(storage, read_only=True) as store:
+            return {found.trial: found for found in store.verifications(store.study("tiny"))}
+
+    return read
+
+
+def test_the_front_is_measured_again_side_by_side_in_fresh_processes_and_in_random_order(
+    study, run, log, verified
+) -> None:
+    run(study(), 4)
+    asked = log()
+    searched, again = asked[:4], asked[4:]
+    assert len({pid for pid, *_ in searched}) == 1
+    pids = list(dict.fromkeys(pid for pid, *_ in again))
+    assert len(pids) == PROCESSES
+    assert searched[0][0] not in pids
+    orders = [[arch for pid, arch, _ in again if pid == one] for one in pids]
+    assert [set(order) for order in orders] == [{arch for _, arch, _ in searched}] * PROCESSES
+    assert len({tuple(order) for order in orders}) > 1
+    for found in verified().values():
+        ratios = [value / found.processes[0] * 1.1 for value in found.processes]
+        assert ratios == pytest.approx([1.1, 1.2, 1.3])
+        assert found.value == found.processes[1]
+        assert 0 < found.low < min(found.processes) < max(found.processes) < found.high
+
+
+def test_less_time_is_spent_on_it_where_the_metric_has_a_cap_of_it(study, run, log) -> None:
+    run(study(), 4)
+    caps = [float(cap) for *_, cap in log()]
+    assert caps[:4] == [8.0] * 4
+    # Half a second, or twenty passes: of 32 ms, which is what the largest of the four took.
+    assert sorted(caps[4:]) == [0.5] * 9 + [0.64] * 3
+
+
+def test_without_it_the_search_is_all_there_is(study, run, log, verified) -> None:
+    run(study(), 4, verify=False)
+    assert (len(log()), verified()) == (4, {})
+
+
+def test_it_is_done_once_for_a_front_and_again_for_another_one(study, run, log, verified) -> None:
+    run(study(), 3)
+    assert len(log()) == 3 + 3 * PROCESSES
+    run(study(), 3)
+    assert len(log()) == 3 + 3 * PROCESSES, "the same front"
+    run(study(), 4)
+    assert len(log()) == 4 + 7 * PROCESSES
+    assert sorted(verified()) == [0, 1, 2, 3]
+
+
+def test_a_failure_is_kept_with_its_outcome_and_costs_no_further_process(study, run, log, verified) -> None:
+    run(study(fails=True), 2)
+    assert len(log()) == 2 + 2
+    assert {(found.outcome, found.message, found.value) for found in verified().values()} == {
+        ("throttled", "too hot", None)
+    }
+
+
+def test_ctrl_c_keeps_what_was_verified_before(study, run, verified) -> None:
+    run(study(), 3)
+    before = verified()
+
+    def pressed(told: Any) -> None:
+        if told.doing.startswith("verifying") and "process 2" in told.doing:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(study(), 4, observer=pressed)
+    assert verified() == before
+
+
+def test_a_study_without_noisy_columns_ends_with_its_last_trial(spec, plugin, storage) -> None:
+    told: list[str] = []
+    nas.run(spec(), trials=2, storage=storage, plugins=[plugin], isolated=False,
+            observer=lambda progress: told.append(progress.doing))
+    assert not [doing for doing in told if doing.startswith("verifying")]
