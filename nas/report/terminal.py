@@ -34,6 +34,8 @@ def summary_table(report: Report) -> Group:
     else:
         parts.append(Text("no trial was successful and feasible", style="yellow"))
         parts += [Text(line) for line in _nearest(report)]
+    parts += [Text(one_line(notice), style="yellow") for notice in report.notices]
+    parts += [Text(one_line(comparison)) for comparison in report.comparisons]
     return Group(*parts, _outcomes(short))
 
 
