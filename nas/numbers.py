@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def count(value: float) -> str:
     """A number of things: `950`, `21.46 M`, `8.447 G`."""
@@ -9,3 +11,27 @@ def count(value: float) -> str:
         if abs(value) >= factor:
             return f"{value / factor:.4g} {unit}"
     return f"{value:.4g}"
+
+
+def rounded(value: float) -> str:
+    """A number as a person reads it: four significant digits."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.4g}"
+
+
+def plus_minus(value: float, low: float, high: float) -> str:
+    """`3.12 ±0.05`: the value to the digit in which it is uncertain, with the longer half of its interval.
+
+    The value alone where the interval is missing or has no width.
+    """
+    half = max(value - low, high - value)
+    if not math.isfinite(half) or half <= 0:
+        return rounded(value)
+    digits = -math.floor(math.log10(half))
+    if round(half, digits) >= 10.0 ** (1 - digits):  # 0.096 is 0.1 to one digit
+        digits -= 1
+    if abs(value) >= 1e6 or digits > 9:
+        return f"{rounded(value)} ±{half:.1g}"
+    decimals = max(digits, 0)
+    return f"{value:.{decimals}f} ±{round(half, digits):.{decimals}f}"

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from nas.report.text import count, one_line, rounded
+from nas.drawing import GREY, GRID, INK, RED, document, labels
+from nas.numbers import count, rounded
 from nas.store.rows import COST
+from nas.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,6 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 84, 696, 66, 400  # the plot's edges, in pixels
 _STEPS = 6  # at most so many from tick to tick over the values' spread
 _LEAST_SPREAD = 1e-290  # below it, steps are no numbers of full precision any more
 _LONGEST_NAME = 30
-_GREY, _FRONT, _INK, _GRID = "#9aa3ad", "#d1495b", "#24292f", "#e6e8eb"
 MOST_LABELS = 15
 """Above so many points of the front, none is labelled with its trial: the labels would cover one another."""
 
@@ -69,11 +70,7 @@ def picture(report: Report) -> str:
         body += _legend(len(objectives), infeasible=not known["feasible"].all())
     else:
         body.append(f'<text x="{WIDTH // 2}" y="{HEIGHT // 2}" text-anchor="middle">no trial was successful</text>')
-    opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-        f'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif" font-size="12" fill="{_INK}">'
-    )
-    return "\n".join([opening, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>', *body, "</svg>", ""])
+    return document(WIDTH, HEIGHT, body)
 
 
 def _axes(objectives: Mapping[str, str]) -> tuple[str, str]:
@@ -112,13 +109,13 @@ def nice_ticks(low: float, high: float, whole: bool = False) -> list[float]:
 
 def _frame(x: _Axis, y: _Axis) -> Iterator[str]:
     for value in x.ticks:
-        yield f'<path d="M{x.at(value):.1f} {_TOP}V{_BOTTOM}" stroke="{_GRID}"/>'
+        yield f'<path d="M{x.at(value):.1f} {_TOP}V{_BOTTOM}" stroke="{GRID}"/>'
         yield f'<text x="{x.at(value):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{x.text(value)}</text>'
     for value in y.ticks:
-        yield f'<path d="M{_LEFT} {y.at(value):.1f}H{_RIGHT}" stroke="{_GRID}"/>'
+        yield f'<path d="M{_LEFT} {y.at(value):.1f}H{_RIGHT}" stroke="{GRID}"/>'
         yield f'<text x="{_LEFT - 8}" y="{y.at(value) + 4:.1f}" text-anchor="end">{y.text(value)}</text>'
     middle = (_TOP + _BOTTOM) // 2
-    yield f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="{_INK}"/>'
+    yield f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="{INK}"/>'
     yield f'<text x="{(_LEFT + _RIGHT) // 2}" y="{_BOTTOM + 42}" text-anchor="middle">{escape(x.label)}</text>'
     yield f'<text transform="translate(20 {middle}) rotate(-90)" text-anchor="middle">{escape(y.label)}</text>'
 
@@ -126,7 +123,7 @@ def _frame(x: _Axis, y: _Axis) -> Iterator[str]:
 def _others(rows: pd.DataFrame, x: _Axis, y: _Axis) -> Iterator[str]:
     """The trials beside the front; hollow where they break a constraint."""
     for a, b, feasible in zip(rows[x.column], rows[y.column], rows["feasible"], strict=True):
-        fill = f'fill="{_GREY}" fill-opacity="0.6"' if feasible else f'fill="none" stroke="{_GREY}"'
+        fill = f'fill="{GREY}" fill-opacity="0.6"' if feasible else f'fill="none" stroke="{GREY}"'
         yield f'<circle cx="{x.at(a):.1f}" cy="{y.at(b):.1f}" r="3.5" {fill}/>'
 
 
@@ -135,45 +132,26 @@ def _front(rows: pd.DataFrame, x: _Axis, y: _Axis, line: bool) -> Iterator[str]:
     points = [(x.at(a), y.at(b)) for a, b in zip(rows[x.column], rows[y.column], strict=True)]
     if line and len(points) > 1:
         path = "L".join(f"{across:.1f} {up:.1f}" for across, up in points)
-        yield f'<path d="M{path}" fill="none" stroke="{_FRONT}" stroke-opacity="0.5" stroke-width="1.5"/>'
+        yield f'<path d="M{path}" fill="none" stroke="{RED}" stroke-opacity="0.5" stroke-width="1.5"/>'
     for (across, up), (_, row) in zip(points, rows.iterrows(), strict=True):
         for axis in (x, y):
             low, high = row.get(f"{axis.column}_low", math.nan), row.get(f"{axis.column}_high", math.nan)
             if math.isfinite(low) and math.isfinite(high):
                 begin, end = axis.at(low), axis.at(high)
                 bar = f"M{begin:.1f} {up:.1f}H{end:.1f}" if axis is x else f"M{across:.1f} {begin:.1f}V{end:.1f}"
-                yield f'<path d="{bar}" stroke="{_FRONT}" stroke-opacity="0.6"/>'
+                yield f'<path d="{bar}" stroke="{RED}" stroke-opacity="0.6"/>'
         told = f"trial {row['trial']}: {x.column} {x.text(row[x.column])}, {y.column} {y.text(row[y.column])}"
-        yield f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="{_FRONT}"><title>{escape(told)}</title></circle>'
+        yield f'<circle cx="{across:.1f}" cy="{up:.1f}" r="5" fill="{RED}"><title>{escape(told)}</title></circle>'
     if len(points) <= MOST_LABELS:
-        for text, (across, up) in _labels(list(map(str, rows["trial"])), points):
-            yield f'<text x="{across:.1f}" y="{up:.1f}" font-size="10" fill="{_FRONT}">{text}</text>'
-
-
-def _labels(
-    texts: Sequence[str], points: Sequence[tuple[float, float]]
-) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Where each label goes so that it lies at no other point and over no other label; one that has no such place is
-    left out, and stands in its point's title alone.
-    """
-    taken: list[tuple[float, float, float, float]] = []
-    for place, (text, (across, up)) in enumerate(zip(texts, points, strict=True)):
-        others = [(x - 12, y - 18, x + 12, y + 18) for at, (x, y) in enumerate(points) if at != place]
-        width = 6.0 * len(text)
-        for left, base in ((across + 7, up - 6), (across - 7 - width, up - 6), (across + 7, up + 14),
-                           (across - 7 - width, up + 14), (across - width / 2, up - 10), (across - width / 2, up + 18)):
-            box = (left, base - 9, left + width, base)
-            if all(box[2] < x1 or x2 < box[0] or box[3] < y1 or y2 < box[1] for x1, y1, x2, y2 in (*others, *taken)):
-                taken.append(box)
-                yield text, (left, base)
-                break
+        for text, (across, up) in labels(list(map(str, rows["trial"])), points):
+            yield f'<text x="{across:.1f}" y="{up:.1f}" font-size="10" fill="{RED}">{text}</text>'
 
 
 def _legend(objectives: int, infeasible: bool) -> Iterator[str]:
     front = "front" if objectives <= 2 else f"front of all {objectives} objectives"
-    entries = [(front, f'fill="{_FRONT}"'), ("other successful trials", f'fill="{_GREY}"')]
+    entries = [(front, f'fill="{RED}"'), ("other successful trials", f'fill="{GREY}"')]
     if infeasible:
-        entries.append(("breaks a constraint", f'fill="none" stroke="{_GREY}"'))
+        entries.append(("breaks a constraint", f'fill="none" stroke="{GREY}"'))
     place = _LEFT
     for text, paint in entries:
         yield f'<circle cx="{place + 5}" cy="44" r="4" {paint}/><text x="{place + 15}" y="48">{text}</text>'

@@ -1,12 +1,10 @@
-"""Short forms of what is long: an architecture on one line of a table, a value with its interval."""
+"""Short forms of what is long: an architecture on one line of a table."""
 
 from __future__ import annotations
 
-import math
-
 from nas.arch import Architecture, Stage
 from nas.errors import SpecError
-from nas.report.text import one_line, rounded
+from nas.text import one_line
 
 
 def short_architecture(text: str) -> str:
@@ -37,20 +35,3 @@ def _short_stage(stage: Stage) -> str:
         words.append(f"se{stage.params['se']}")
     words += [f"x{stage.repeats}", f"c{stage.channels}"]
     return " ".join([*words, "s2"] if stage.stride == 2 else words)
-
-
-def plus_minus(value: float, low: float, high: float) -> str:
-    """`3.12 ±0.05`: the value to the digit in which it is uncertain, with the longer half of its interval.
-
-    The value alone where the interval is missing or has no width.
-    """
-    half = max(value - low, high - value)
-    if not math.isfinite(half) or half <= 0:
-        return rounded(value)
-    digits = -math.floor(math.log10(half))
-    if round(half, digits) >= 10.0 ** (1 - digits):  # 0.096 is 0.1 to one digit
-        digits -= 1
-    if abs(value) >= 1e6 or digits > 9:
-        return f"{rounded(value)} ±{half:.1g}"
-    decimals = max(digits, 0)
-    return f"{value:.{decimals}f} ±{round(half, digits):.{decimals}f}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nas.numbers import count, plus_minus, rounded
 from nas.outcomes import COST_COLUMNS
-from nas.report.short import plus_minus, short_architecture, short_input
+from nas.report.short import short_architecture, short_input
 from nas.report.summary import Summary, summary
-from nas.report.text import count, one_line, rounded
+from nas.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nas.report.render import Format
-from nas.report.text import in_spreadsheet
+from nas.text import in_spreadsheet
 
 if TYPE_CHECKING:
     from nas.report.report import Report

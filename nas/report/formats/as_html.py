@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from nas.numbers import count, rounded
 from nas.outcomes import COST_COLUMNS
 from nas.report.picture import picture
 from nas.report.render import Format
 from nas.report.short import short_architecture
 from nas.report.study_file import study_file
 from nas.report.summary import summary
-from nas.report.text import count, one_line, rounded
+from nas.text import one_line
 
 if TYPE_CHECKING:
     from nas.report.report import Report

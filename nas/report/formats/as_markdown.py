@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from nas.markdown import as_code, in_markdown, of_environment, table
+from nas.numbers import count, rounded
 from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.report.columns import FIXED, Column
 from nas.report.render import Format
 from nas.report.short import short_architecture
 from nas.report.study_file import study_file
 from nas.report.summary import Summary, summary
-from nas.report.text import as_code, count, in_markdown, one_line, rounded
 from nas.store.rows import COST
+from nas.text import one_line
 
 if TYPE_CHECKING:
     from nas.report.report import Report
@@ -28,8 +30,6 @@ MOST_TEXT = 300
 
 _CONDITIONS = ("column", "metric", "device", "runtime", "batch", "dtype", "memory_format", "threads", "fused",
                "environment")
-_PRIVATE = ("host", "state", "process")
-"""What an environment says of the machine's name and of that moment: not for a page that is passed on."""
 
 
 def render(report: Report, picture: str = "") -> str:
@@ -89,7 +89,7 @@ def _front(report: Report, short: Summary) -> list[str]:
     lines = [f"## Pareto front: {len(front)} of {short.trials} trials", ""]
     for notice in report.notices:
         lines += [in_markdown(notice), ""]
-    lines += _table(
+    lines += table(
         ["trial", *map(_headed, columns), "network"],
         [
             [str(row["trial"]), *(_value(row, column) for column in columns), as_code(row["arch_id"])]
@@ -104,7 +104,7 @@ def _front(report: Report, short: Summary) -> list[str]:
 
 def _compared(report: Report) -> list[str]:
     """How the latency columns order and scale the same networks."""
-    return ["## Latencies compared", "", *_table(
+    return ["## Latencies compared", "", *table(
         ["columns", "networks", "Spearman", "Kendall", "median ratio"],
         [
             [in_markdown(f"{found.first} / {found.second}"), str(found.networks),
@@ -184,7 +184,7 @@ def _failures(report: Report) -> list[str]:
 
 def _outcomes(short: Summary) -> list[str]:
     lines = ["## Outcomes", ""]
-    return lines + _table(["outcome", "trials"], [[outcome, str(n)] for outcome, n in short.outcomes.items()])
+    return lines + table(["outcome", "trials"], [[outcome, str(n)] for outcome, n in short.outcomes.items()])
 
 
 def _conditions(report: Report) -> list[str]:
@@ -197,23 +197,13 @@ def _conditions(report: Report) -> list[str]:
         known = tuple("" if _missing(value) else _plain(value) for value in row)
         counted[known] = counted.get(known, 0) + 1
     lines = ["## Conditions", ""]
-    lines += _table(
+    lines += table(
         [*(name.replace("_", " ") for name in _CONDITIONS), "measurements"],
         [[*map(in_markdown, known), str(n)] for known, n in sorted(counted.items())],
     )
     for fingerprint, environment in report.environments.items():
-        told = ", ".join(
-            f"{in_markdown(name)} {in_markdown(_released(name, value))}" for name, value in environment.items()
-            if name not in _PRIVATE and isinstance(value, str | int | float)
-        )
-        lines += ["", f"Environment {in_markdown(fingerprint)}: {told}"]
+        lines += ["", f"Environment {in_markdown(fingerprint)}: {of_environment(environment)}"]
     return lines
-
-
-def _released(name: str, value: object) -> object:
-    """An operating system by its public version, without what a provider has added to it."""
-    public = re.match(r"\w+ \d+(\.\d+)*", str(value)) if name == "os" else None
-    return public[0] if public else value
 
 
 def _plain(value: Any) -> str:
@@ -261,12 +251,6 @@ def _at(spec: Mapping[str, object], *keys: str) -> object:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
-
-
-def _table(header: list[str], rows: Iterable[list[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in ([in_markdown(cell) for cell in header], ["---"] * len(header))] + [
-        f"| {' | '.join(cells)} |" for cells in rows
-    ]
 
 
 FORMAT = Format("md", ".md", render)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.report.picture import HEIGHT, WIDTH, _labels, nice_ticks, picture
+from nas.drawing import labels
+from nas.report.picture import HEIGHT, WIDTH, nice_ticks, picture
 from nas.report.report import Report
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -117,7 +118,7 @@ def test_counted_things_have_whole_ticks() -> None:
 
 def test_a_label_lies_at_no_other_point_and_is_left_out_where_there_is_no_room() -> None:
     points = [(100.0, 100.0), (112.0, 100.0), (300.0, 300.0), (301.0, 301.0), (300.0, 301.0)]
-    placed = dict(_labels(["25", "17", "1", "2", "3"], points))
+    placed = dict(labels(["25", "17", "1", "2", "3"], points))
     assert placed["25"][0] < 100
     assert placed["17"][0] > 112
     assert not {"1", "2", "3"} & placed.keys()

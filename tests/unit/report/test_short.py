@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nas
-from nas.report.short import plus_minus, short_architecture, short_input
+from nas.numbers import plus_minus
+from nas.report.short import short_architecture, short_input
 
 
 @pytest.mark.parametrize(
