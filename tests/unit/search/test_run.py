@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import Trial, TrialState, create_trial
 
 import nas
+from nas.errors import StudyDriftError
 from nas.search.prepare import prepare
 from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
@@ -273,8 +274,9 @@ def test_a_study_goes_on_on_another_machine_only_where_environments_may_be_mixed
     with pytest.raises(StudyDriftError, match=r'environment: "one", here it is "another"\n.*--mix-environments'):
         go_on(4)
     go_on(4, mix_environments=True)
-    assert notices == ['from here on told_ms is measured under another columns.told_ms.environment: "one", here it is '
-                       '"another"; --mix-environments was given']
+    told = ('from here on told_ms is measured under another columns.told_ms.environment: "one", here it is "another"; '
+            "--mix-environments was given")
+    assert notices == [told]
     front = nas.read_report("tiny", storage).query("pareto")["trial"]
     assert 3 not in list(front)
     machine.write_text("one")
