@@ -66,7 +66,7 @@ def _signature(row: Row, columns: Sequence[str]) -> tuple[str | None, ...]:
     return tuple(row["measured"][column][3] if column in row["measured"] else None for column in columns)
 
 
-def compared(rows: Sequence[Row], study: StudyRow, mix_environments: bool) -> tuple[Comparison, ...]:
+def latencies_compared(rows: Sequence[Row], study: StudyRow, mix_environments: bool) -> tuple[Comparison, ...]:
     """Each two latency columns of a study, where at least three networks have both values.
 
     Without `mix_environments`, each column's values are those of one environment, as in a front.

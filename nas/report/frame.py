@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas.report.report import measurement_frame, report_frame
+from nas.report.report import measurement_frame, read_frame
 from nas.store.store import Store
 
 if TYPE_CHECKING:
@@ -19,13 +19,16 @@ def read_report(
     """A row a trial, failures included, in the order of their numbers.
 
     Columns: trial, state, outcome, arch_id, arch, params, macs, flops, activations, receptive_field; then each column
-    of the study that a metric fills, with NAME_low and NAME_high where its metric gives an interval; then global_ops,
+    of the study that a metric fills, with NAME_low and NAME_high where its metric gives an interval, and NAME_verified,
+    NAME_verified_low, NAME_verified_high where the last phase of a run measured it again; then global_ops,
     unsupported_ops, feasible, pareto, duration_s, message. A trial that still runs has the state RUNNING and no
     outcome. A value that is missing is explained by the row's outcome and message.
 
     Counts are Int64, metrics float64, `feasible` and `pareto` bool, whatever is missing; operations are joined by "; ".
 
     `pareto` marks the rows that no other successful, feasible row beats in the study's objectives; equal ones together.
+    After a verification both follow from the verified values: `feasible` from the worse end of their intervals, and
+    `pareto` among the rows that were verified, and those of the search's own front that were not.
 
     Args:
         study: the study's name.
@@ -40,8 +43,7 @@ def read_report(
         StoreError: the database cannot be read, or has no such study.
     """
     with Store.open(storage, read_only=True) as store:
-        row = store.study(study)
-        return report_frame(store, row, store.trial_rows(row), params, mix_environments)[0]
+        return read_frame(store, store.study(study), params, mix_environments)
 
 
 def read_measurements(study: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import StoreError
@@ -16,7 +16,8 @@ from nas.report.columns import (
     parameter_columns,
     report_columns,
 )
-from nas.report.environments import Comparison, compared, of_one_environment
+from nas.report.environments import Comparison, latencies_compared, of_one_environment
+from nas.report.verified import Verified, by_place, cells, compared, keeps
 from nas.store.rows import StudyRow
 from nas.store.store import Store
 
@@ -38,6 +39,7 @@ class Report:
         columns: what the frame's columns are, in its order.
         measurements: a row a measurement; see `nas.read_measurements`.
         environments: fingerprint -> the machine, for those of the measurements.
+        verified: what the last phase of a run found.
         notices: what a reader of the front must know.
         comparisons: how the study's latency columns compare, each two of them.
     """
@@ -47,6 +49,7 @@ class Report:
     columns: tuple[Column, ...]
     measurements: pd.DataFrame
     environments: Mapping[str, Mapping[str, object]]
+    verified: Verified = field(default_factory=Verified)
     notices: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
 
@@ -62,16 +65,25 @@ def load_report(study: str, storage: str, params: bool = False, mix_environments
     with Store.open(storage, read_only=True) as store:
         row = store.study(study)
         rows = store.trial_rows(row)
-        frame, columns, notices = report_frame(store, row, rows, params, mix_environments)
-        return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), notices,
-                      compared(rows, row, mix_environments))
+        comparable, notices = _comparable(rows, row, mix_environments)
+        frame, columns, verified = report_frame(store, row, rows, comparable, params)
+        return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified,
+                      notices, latencies_compared(rows, row, mix_environments))
+
+
+def read_frame(store: Store, study: StudyRow, params: bool, mix_environments: bool) -> pd.DataFrame:
+    """The frame of `nas.read_report`."""
+    rows = store.trial_rows(study)
+    return report_frame(store, study, rows, _comparable(rows, study, mix_environments)[0], params)[0]
 
 
 def report_frame(
-    store: Store, study: StudyRow, rows: Sequence[Row], params: bool, mix_environments: bool
-) -> tuple[pd.DataFrame, tuple[Column, ...], tuple[str, ...]]:
-    """The frame of `nas.read_report` of a study's `rows`, what its columns are, and what is to be known of its front.
+    store: Store, study: StudyRow, rows: Sequence[Row], comparable: Sequence[bool], params: bool
+) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
+    """The frame of a study's rows, what its columns are, and what the verification makes of the search. On the front
+    are only rows that are `comparable`.
     """
+    known = by_place(store.verifications(study))
     values: dict[str, Any] = {
         name: [row[name] for row in rows]
         for name in ("trial", "state", "outcome", "arch_id", "arch", "params", "macs", "flops", "activations",
@@ -88,14 +100,25 @@ def report_frame(
             values[name] = [value[position] for value in measured]
         if any(low is not None or high is not None for _, low, high in measured):
             with_interval.add(column.name)
-    values["pareto"], notices = _on_front(rows, values, study, mix_environments)
-    columns = report_columns(study, with_interval)
+    again = [column.name for column in metric_columns(study) if any(name == column.name for _, name in known)]
+    for name in again:
+        values |= cells(name, values["trial"], known)
+    before = _on_front(values, study, _both(values["feasible"], comparable))
+    values["feasible"] = [
+        feasible and keeps(study, trial, known)
+        for feasible, trial in zip(values["feasible"], values["trial"], strict=True)
+    ]
+    eligible = _both(values["feasible"], comparable)
+    values["pareto"] = _on_final_front(values, study, eligible, again, before) if known else before
+    columns = report_columns(study, with_interval, again)
     if params:
         suggested = _parameters(store, study, values["trial"])
         names = parameter_columns(suggested, {column.name for column in columns})
         values |= {names[name]: suggested[name] for name in suggested}
         columns += tuple(Column(name, "", "parameter", required=False, kind="any") for name in names.values())
-    return _frame(values, columns), columns, notices
+    measured = [row["measured"] for row in rows]
+    verified = compared(values["trial"], measured, known, before, values["pareto"])
+    return _frame(values, columns), columns, verified
 
 
 def measurement_frame(store: Store, study: StudyRow) -> pd.DataFrame:
@@ -109,30 +132,58 @@ def _cell(row: Row, column: Column) -> object:
     return row["conditions"].get(column.name) if column.source == "condition" else row[column.name]
 
 
-def _on_front(
-    rows: Sequence[Row], values: Mapping[str, Series], study: StudyRow, mix_environments: bool
-) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """The non-dominated ones among the finished, successful, feasible trials, and whom the front leaves out."""
+def _on_front(values: Mapping[str, Series], study: StudyRow, eligible: Sequence[bool]) -> NDArray[np.bool_]:
+    """The non-dominated ones among the finished, successful trials that are eligible."""
     import numpy as np
 
-    missing = [None] * len(rows)
+    missing = [None] * len(eligible)
     objectives = _array("objectives", [values.get(name, missing) for name in study.objectives], "number").T
+    finished = [state == "COMPLETE" and outcome == "ok"
+                for state, outcome in zip(values["state"], values["outcome"], strict=True)]
+    taken = np.array(finished, dtype=bool) & np.array(eligible, dtype=bool)
+    front = np.zeros(len(eligible), dtype=bool)
+    if taken.any() and study.objectives:
+        front[taken] = pareto_mask(objectives[taken], list(study.objectives.values()))
+    return front
+
+
+def _on_final_front(
+    values: Mapping[str, Series], study: StudyRow, eligible: Sequence[bool], again: Sequence[str],
+    before: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """The front by the verified values. What was not verified has those of the search, and is on it only where the
+    search had put it there: the search's lucky values do not win against those that were looked at twice.
+    """
+    final = dict(values)
+    verified = [False] * len(before)
+    for name in again:
+        found = values[f"{name}_verified"]
+        final[name] = [value if one is None else one for value, one in zip(values[name], found, strict=True)]
+        verified = [was or one is not None for was, one in zip(verified, found, strict=True)]
+    taken = [can and (was or bool(on_it)) for can, was, on_it in zip(eligible, verified, before, strict=True)]
+    return _on_front(final, study, taken)
+
+
+def _both(first: Sequence[bool], second: Sequence[bool]) -> list[bool]:
+    return [one and other for one, other in zip(first, second, strict=True)]
+
+
+def _comparable(
+    rows: Sequence[Row], study: StudyRow, mix_environments: bool
+) -> tuple[list[bool], tuple[str, ...]]:
+    """Whose values of the objectives compare with those of most others, and a word on whom the front leaves out."""
+    if mix_environments:
+        return [True] * len(rows), ()
     candidates = [row for row in rows if row["state"] == "COMPLETE" and row["outcome"] == "ok" and row["feasible"]]
-    notices: tuple[str, ...] = ()
-    if not mix_environments:
-        kept, others = of_one_environment(candidates, list(study.objectives))
-        if left := len(candidates) - len(kept):
-            told = (f"the front is of one environment: {left} of {len(candidates)} successful trials were measured in "
-                    f"another one ({', '.join(others) or 'not known'}), and their values do not compare; "
-                    "--mix-environments puts all of them into one front")
-            notices = (told,)
-        candidates = kept
-    numbers = {row["trial"] for row in candidates}
-    eligible = np.array([row["trial"] in numbers for row in rows], dtype=bool)
-    front = np.zeros(len(rows), dtype=bool)
-    if eligible.any() and study.objectives:
-        front[eligible] = pareto_mask(objectives[eligible], list(study.objectives.values()))
-    return front, notices
+    kept, others = of_one_environment(candidates, list(study.objectives))
+    numbers = {row["trial"] for row in kept}
+    comparable = [row["trial"] in numbers for row in rows]
+    if not (left := len(candidates) - len(kept)):
+        return comparable, ()
+    told = (f"the front is of one environment: {left} of {len(candidates)} successful trials were measured in another "
+            f"one ({', '.join(others) or 'not known'}), and their values do not compare; --mix-environments puts all "
+            "of them into one front")
+    return comparable, (told,)
 
 
 def _parameters(store: Store, study: StudyRow, trials: Iterable[int]) -> dict[str, list[Any]]:
