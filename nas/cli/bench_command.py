@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -122,13 +121,23 @@ def _duel(
     net: list[str], plugin: list[Path], no_plugins: bool, asked: dict[str, Any], runtime: list[str] | None,
     batches: tuple[int, ...],
 ) -> None:
-    duel, text = (importlib.import_module(f"nas.bench.{name}") for name in ("duel", "duel_text"))
+    from rich.console import Console
+
+    from nas.bench.duel import duel
+    from nas.bench.duel_text import rendered
+
     told = asked | ({"runtime": runtime[0]} if runtime else {}) | ({"batch": batches[0]} if batches else {})
-    told |= {"plugins": plugin} if plugin else {}
+    if told["max_seconds"] == LatencyOptions.max_seconds:  # of a process here, of which there are many
+        del told["max_seconds"]
     if no_plugins:
         raise SpecError("--paired: takes installed plugins as they are; leave --no-plugins out, or set "
                         "NAS_DISABLE_PLUGINS=all")
+    console = Console(stderr=True)
+    first, second = net
     try:
-        options.output().print(text.rendered(duel.duel(*net, **told)))
+        with console.status("asking the device") as status:
+            found = duel(first, second, plugins=plugin, tell=lambda doing: status.update(f"timing: {doing}"), **told)
     except KeyboardInterrupt:
+        console.print("stopped: half a duel has no verdict")
         raise typer.Exit(130) from None
+    options.output().print(rendered(found))
