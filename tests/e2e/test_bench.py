@@ -106,13 +106,17 @@ def test_a_mistake_is_told_before_anything_is_measured(
 
 
 def test_after_ctrl_c_what_was_measured_is_shown_and_written(tmp_path: Path) -> None:
-    command = [*PROGRAM, "bench", SMALL, "efficientnet_b7", "--device", "cpu", "--max-seconds", "60", "--batch", "1",
-               "--out", "r.json"]
+    command = [sys.executable, "-X", "faulthandler", *PROGRAM[1:], "bench", SMALL, "efficientnet_b7", "--device", "cpu",
+               "--max-seconds", "60", "--batch", "1", "--out", "r.json"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said = process.stderr.readline()  # the first network is finished, the second takes a minute
     process.send_signal(signal.SIGINT)
-    shown, rest = process.communicate(timeout=60)
+    try:
+        shown, rest = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # tells where it stands
+        pytest.fail(f"Ctrl-C did not end it: {process.communicate()[1]}")
     assert said.startswith("1/2 ")
     assert process.returncode == 130, rest
     assert "stopped: 1 of 2 networks were measured" in shown
