@@ -116,7 +116,7 @@ def report_frame(
         names = parameter_columns(suggested, {column.name for column in columns})
         values |= {names[name]: suggested[name] for name in suggested}
         columns += tuple(Column(name, "", "parameter", required=False, kind="any") for name in names.values())
-    measured = [row["measured"] for row in rows]
+    measured = [{name: found[:3] for name, found in row["measured"].items()} for row in rows]
     verified = compared(values["trial"], measured, known, before, values["pareto"])
     return _frame(values, columns), columns, verified
 
