@@ -103,6 +103,7 @@ class Worker:
         if self.pid is None:
             self.kill()
             self._spawn()
+        self._kills = _memory_kills()
         self._send(line)
         whole, phase = _Phase("the whole", total_s), _Phase("starting", limit_s)
         while True:
@@ -161,6 +162,8 @@ class Worker:
     def _death(self, phase: str) -> MeasureError:
         if (status := self._status()) is None:
             return MeasureError(f"while {phase} the worker closed its pipe", "worker_died")
+        if status == -signal.SIGKILL and _memory_kills() > self._kills:
+            return MeasureError(f"while {phase} the machine's memory ran out, and the worker was ended", "oom")
         how = f"exited with {status}" if status >= 0 else f"was killed by {_signal(-status)}"
         return MeasureError(f"while {phase} the worker {how}{_last_words(self._unheard())}", "worker_died")
 
@@ -203,6 +206,13 @@ def _last_words(said: str) -> str:
     _, fatal, where = said.rpartition("Fatal Python error: ")
     told = " ".join(where.split())
     return f": {told[:LAST_WORDS] if fatal else told[-LAST_WORDS:]}" if told else ""
+
+
+def _memory_kills() -> int:
+    """How many processes Linux has ended so far because memory ran out."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/vmstat").read_text().split("\noom_kill ")[1].split()[0])
+    return 0
 
 
 def _signal(number: int) -> str:
