@@ -50,6 +50,7 @@ class Worker:
         arguments: Mapping[str, object],
         *,
         heard: Callable[[Any], None] = deaf,
+        entered: Callable[[str], None] = deaf,
         limit_s: float | None = START_LIMIT_S,
         total_s: float | None = None,
     ) -> Any:
@@ -59,17 +60,18 @@ class Worker:
             job: what is to be done; the module is imported in the worker.
             arguments: plain values.
             heard: gets what the job reports meanwhile.
+            entered: gets the name of each phase that begins.
             limit_s: until the job announces its first phase; each phase brings its own.
             total_s: of the whole job, whatever its phases bring.
 
         Raises:
             MeasureError: the job failed, with its own outcome; `timeout` where a phase lasted longer than announced;
                 `worker_died` where the process ended. After both the process, and all that it started, is gone.
-            BaseException: whatever `heard` raises, and Ctrl-C; the process is gone then, too.
+            BaseException: whatever `heard` or `entered` raises, and Ctrl-C; the process is gone then, too.
         """
         task = {"job": job, "arguments": arguments, "cwd": str(Path.cwd()), "path": sys.path}
         try:
-            answer = self._ask(line_of(task), heard, limit_s, total_s)
+            answer = self._ask(line_of(task), heard, entered, limit_s, total_s)
         except _JobError as error:
             self._pass_on()
             raise MeasureError(str(error), error.outcome) from None
@@ -99,7 +101,14 @@ class Worker:
         if self._process is not None and (said := self._unheard()):
             sys.stderr.write(said)
 
-    def _ask(self, line: bytes, heard: Callable[[Any], None], limit_s: float | None, total_s: float | None) -> Any:
+    def _ask(
+        self,
+        line: bytes,
+        heard: Callable[[Any], None],
+        entered: Callable[[str], None],
+        limit_s: float | None,
+        total_s: float | None,
+    ) -> Any:
         if self.pid is None:
             self.kill()
             self._spawn()
@@ -114,6 +123,7 @@ class Worker:
                 raise _JobError(message["failed"], message["outcome"])
             if "phase" in message:
                 phase = _Phase(message["phase"], message["limit_s"])
+                entered(phase.name)
             else:
                 heard(message["told"])
 

@@ -95,7 +95,9 @@ def test_a_phase_that_lasts_too_long_ends_the_whole_group_however_much_it_talks(
 
 
 def test_each_phase_brings_its_own_limit(worker: Worker) -> None:
-    assert worker.call("worker_jobs:phases", {}, limit_s=60.0) == "done"
+    entered: list[str] = []
+    assert worker.call("worker_jobs:phases", {}, limit_s=60.0, entered=entered.append) == "done"
+    assert entered == ["building", "waiting", "timing", "waiting"]
 
 
 def test_a_segmentation_fault_is_a_death_that_says_where(worker: Worker) -> None:
