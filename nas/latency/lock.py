@@ -42,10 +42,9 @@ def held(names: Sequence[str], waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def _folder() -> Path:
-    """Of this user alone. Not TMPDIR, which batch systems set anew for every job of one machine."""
-    common = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # 0700, and checked
+    """Of this user alone."""
     own = os.getuid() if hasattr(os, "getuid") else None
-    folder = common / ("nas-locks" if own is None else f"nas-locks-{own}")
+    folder = _common() / ("nas-locks" if own is None else f"nas-locks-{own}")
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
@@ -56,3 +55,8 @@ def _folder() -> Path:
         raise MeasureError(f"{folder}: the locks of the devices are kept there, and it is not a folder of this user "
                            "alone; remove it")
     return folder
+
+
+def _common() -> Path:
+    """One for all processes of the host: not TMPDIR, which batch systems set anew for every job."""
+    return Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())

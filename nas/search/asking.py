@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from nas.arch import Architecture
 from nas.cost.result import Cost
-from nas.errors import MeasureError
+from nas.errors import MeasureError, SpecError
 from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
 from nas.outcomes import NEEDS_A_FRESH_WORKER
 from nas.plugins import Plugins
@@ -45,6 +45,9 @@ class Asking(Protocol):
 
     def is_well(self, options: Mapping[str, object]) -> bool:
         """Whether the device of these options answers, when no candidate is there."""
+
+    def missing(self, device: str) -> str | None:
+        """Why there is no such device here, or None."""
 
     def start_afresh(self, options: Mapping[str, object]) -> None:
         """The next question about this device is answered by a fresh process."""
@@ -84,6 +87,16 @@ class Here:
     def is_well(self, options: Mapping[str, object]) -> bool:  # noqa: ARG002
         """Nobody knows: whatever ends a worker would have ended this process."""
         return False
+
+    def missing(self, device: str) -> str | None:
+        """As `Asking.missing`."""
+        from nas.latency.device import resolve_device
+
+        try:
+            resolve_device(device)
+        except SpecError as error:
+            return str(error)
+        return None
 
     def start_afresh(self, options: Mapping[str, object]) -> None:
         """There is this process alone."""
@@ -134,6 +147,12 @@ class InWorker:
             except MeasureError:
                 worker.kill()
                 return False
+
+    def missing(self, device: str) -> str | None:
+        """As `Asking.missing`, in a worker."""
+        with borrowed(_seat({"device": device})) as worker:
+            answer: str | None = worker.call("nas.worker.canary:missing", {"device": device})
+        return answer
 
     def start_afresh(self, options: Mapping[str, object]) -> None:
         """As `Asking.start_afresh`."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.errors import SpecError
-from nas.latency.device import resolve_device
 from nas.outcomes import COST_COLUMNS
 from nas.plugins import Plugins, load_plugins
 from nas.search.asking import Asking, Here, InWorker
@@ -43,8 +42,9 @@ def prepare(
         NasError: the study file, a plugin, a choice, a column or the machine is not what it should be.
     """
     spec = load_spec(study)
-    if device is not None:
-        _check_device(device)
+    asking: Asking = InWorker() if isolated else Here()
+    if device is not None and (missing := asking.missing(device)) is not None:  # asked where no column has one, too
+        raise SpecError(f"--device: {missing}")
     loaded = load_plugins([*spec.plugin_files, *plugins], entry_points)
     try:
         space = SearchSpace(spec, loaded.blocks)
@@ -54,18 +54,9 @@ def prepare(
         raise SpecError(f"{error}{loaded.hint()}") from None
     if device is not None:
         spec = _on_device(spec, loaded, device)
-    asking: Asking = InWorker() if isolated else Here()
     columns = resolve_columns(spec, space, loaded, asking)
     check_space(space)
     return Prepared(spec, loaded, space, columns, asking)
-
-
-def _check_device(device: str) -> None:
-    """Is asked where no column has a device, too."""
-    try:
-        resolve_device(device)
-    except SpecError as error:
-        raise SpecError(f"--device: {error}") from None
 
 
 def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:

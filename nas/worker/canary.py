@@ -1,4 +1,4 @@
-"""Whether a device answers at all, asked after a candidate has killed its worker twice."""
+"""Whether a device is there, and whether it answers: asked in a worker, since only there a GPU may be touched."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def sings(arguments: Mapping[str, Any], tell: Tell) -> object:
     with torch.inference_mode():
         answer = network.to(device)(x.to(device))
     return bool(answer.isfinite().all())
+
+
+def missing(arguments: Mapping[str, Any], tell: Tell) -> object:
+    """Why there is no such device here, or None."""
+    tell.phase("asking for the device", LIMIT_S)
+    from nas.errors import SpecError
+    from nas.latency.device import resolve_device
+
+    try:
+        resolve_device(arguments["device"])
+    except SpecError as error:
+        return str(error)
+    return None
