@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from nas.network import build as build
     from nas.report.frame import read_measurements as read_measurements
     from nas.report.frame import read_report as read_report
+    from nas.runtimes import DeviceCall as DeviceCall
     from nas.runtimes import RuntimeOptions as RuntimeOptions
     from nas.runtimes import RuntimeSpec as RuntimeSpec
     from nas.search.objective import Objective as Objective
@@ -76,6 +77,7 @@ _HOME = {
     "build": "nas.network",
     "read_measurements": "nas.report.frame",
     "read_report": "nas.report.frame",
+    "DeviceCall": "nas.runtimes",
     "RuntimeOptions": "nas.runtimes",
     "RuntimeSpec": "nas.runtimes",
     "Objective": "nas.search.objective",

@@ -15,13 +15,56 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RuntimeOptions:
-    """The conditions of a measurement, as a runtime is told them."""
+    """The conditions of a measurement, as a runtime is told them.
+
+    Attributes:
+        device: "cpu", or "cuda:0" and the like.
+        dtype: "float32", "float16" or "bfloat16".
+        memory_format: "contiguous" or "channels_last".
+        threads: threads that the CPU may compute with.
+        extra: what a caller of `prepare` agreed on with a runtime of their own.
+        fuse: whether batch norm is folded into convolutions, as far as it can be, before `prepare` gets the network.
+        caches: "warm" as the pass before left them, or "flushed" before each pass.
+    """
 
     device: str = "cpu"
     dtype: str = "float32"
     memory_format: str = "contiguous"
     threads: int = 1
     extra: Mapping[str, object] = field(default_factory=dict)
+    fuse: bool = True
+    caches: str = "warm"
+
+
+@dataclass(frozen=True)
+class DeviceCall:
+    """What `prepare` may return where the device has been told all its work beforehand, as in a CUDA graph.
+
+    Attributes:
+        run: lets the device do it. What is timed then is the device alone, not the host that launches kernel by kernel.
+        passes: how many passes of the network one `run` holds: several, where one is so short that starting it would
+            be part of what is timed.
+        launched: one pass as the host launches it, kernel by kernel. Where it is given it is timed as well, and a
+            network that waits for its host is called launch-bound.
+    """
+
+    run: Callable[[], object]
+    passes: int = 1
+    launched: Callable[[], object] | None = None
+
+    def __call__(self) -> object:
+        """Calls `run`."""
+        return self.run()
+
+
+def nothing(_options: RuntimeOptions) -> str | None:
+    """Refuses nothing."""
+    return None
+
+
+def no_libraries(_options: RuntimeOptions) -> Mapping[str, str]:
+    """No library but torch is behind it."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -32,15 +75,20 @@ class RuntimeSpec:
         name: what study files call it.
         version: raise it when the same network begins to be run in another way.
         prepare: `prepare(network, x, options)` compiles once and returns a function that runs the network on `x`
-            and, on the CPU, has finished when it returns. `network` is in eval mode and `x` of shape (batch,
-            channels, height, width), both in their dtype and memory format and on their device already.
+            and, on the CPU, has finished when it returns; or a `DeviceCall`. `network` is in eval mode and `x` of
+            shape (batch, channels, height, width), both in their dtype and memory format and on their device already.
         devices: the kinds of device that it knows.
+        check: why it cannot run networks under these conditions on this machine, and what to do about it, or None:
+            a library that is not installed, a dtype that it lacks. Asked before anything is built.
+        libraries: name -> version of what is behind it, torch apart; part of a measurement's key. Asked after `check`.
     """
 
     name: str
     version: int
     prepare: Callable[[nn.Module, Tensor, RuntimeOptions], Callable[[], object]]
     devices: frozenset[str] = frozenset({"cpu", "cuda"})
+    check: Callable[[RuntimeOptions], str | None] = nothing
+    libraries: Callable[[RuntimeOptions], Mapping[str, str]] = no_libraries
 
 
 def broken_contract(spec: object) -> str | None:
@@ -51,8 +99,9 @@ def broken_contract(spec: object) -> str | None:
         return f"runtime name {spec.name!r} must be lower case letters, digits and underscores"
     if isinstance(spec.version, bool) or not isinstance(spec.version, int) or spec.version < 1:
         return f"runtime '{spec.name}': version {spec.version!r} must be a whole number from 1"
-    if not callable(spec.prepare):
-        return f"runtime '{spec.name}': prepare must be callable, got {spec.prepare!r}"
+    for name in ("prepare", "check", "libraries"):
+        if not callable(getattr(spec, name)):
+            return f"runtime '{spec.name}': {name} must be callable, got {getattr(spec, name)!r}"
     devices: object = spec.devices
     if not isinstance(devices, Set) or not devices or not all(isinstance(kind, str) for kind in devices):
         return f"runtime '{spec.name}': devices must be a set of device kinds such as 'cpu', got {devices!r}"

@@ -340,10 +340,11 @@ def _check_meaning(spec: StudySpec) -> None:
             raise spec.error(f"columns.{name}", "a column's name is lower case letters, digits and underscores")
     names = dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns])
     for name in names:
-        if (of := re.sub("_(low|high)$", "", name)) != name and of in names and of not in COST_COLUMNS:
+        if (of := re.sub("(_verified)?(_(low|high))?$", "", name)) != name and of in names and of not in COST_COLUMNS:
             where = next(key for key in ("columns", "objectives", "constraints") if name in getattr(spec, key))
-            raise spec.error(f"{where}.{name}", f"in a report, an end of the interval of '{of}' is named so; choose "
-                             "another name for one of the two columns")
+            what = "what is verified" if "_verified" in name else "an end of the interval"
+            raise spec.error(f"{where}.{name}", f"in a report, {what} of '{of}' is named so; choose another name for "
+                             "one of the two columns")
     for name in (*spec.objectives, *spec.constraints):
         if name in FIXED_COLUMNS and name not in COST_COLUMNS:
             where = "objectives" if name in spec.objectives else "constraints"

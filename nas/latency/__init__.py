@@ -5,6 +5,7 @@
     fold      batch norm into convolutions, as a deployed network has it
     reference the fixed network that is timed alternately with every candidate
     timing    how one call is timed, on the host's clock or the device's
+    launches  whether a network waits for the host that launches its kernels
     sampling  warm up until the level is stable, then sample until the median is known well enough
     statistics, stopping   the arithmetic of that, without a clock
     quiet     threads and garbage collection while timing

@@ -15,11 +15,13 @@ from torch.utils._pytree import tree_leaves
 from nas.errors import MeasureError
 from nas.latency.device import Device
 from nas.latency.faults import named
-from nas.latency.fold import Folding, fold_batch_norms
+from nas.latency.fold import TOLERANCE, Folding, difference, fold_batch_norms
 from nas.latency.options import Conditions, LatencyOptions, Shape
 from nas.latency.reference import reference_network
 from nas.latency.timing import Call
-from nas.runtimes import RuntimeOptions
+
+NARROW_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
+"""As `TOLERANCE`, for types of 11 and 8 bits: an order of magnitude above what roundings add up to."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,13 @@ def prepare_candidate(
             folding = fold_batch_norms(ours, x[:1])
         ours, x = _converted(ours, x, device, options)
     with named(f"preparing runtime '{conditions.runtime.name}'"):
-        told = RuntimeOptions(device, options.dtype, options.memory_format, conditions.threads)
-        call = conditions.runtime.prepare(ours, x, told)
+        call = conditions.runtime.prepare(ours, x, conditions.told)
     with named(running), torch.inference_mode():
-        return Candidate(call, folding, (*folding.warnings, *_check_numbers(call(), running)))
+        output = call()
+        warnings = [*folding.warnings, *_check_numbers(output)]
+        if getattr(call, "func", None) is not ours:  # not the network itself but what was made of it
+            warnings += _check_same(output, ours(x), conditions)
+        return Candidate(call, folding, tuple(warnings))
 
 
 def prepare_reference(options: LatencyOptions, device: Device) -> Call:
@@ -82,7 +87,7 @@ def _converted(network: nn.Module, x: Tensor, device: str, options: LatencyOptio
     return network, x.to(device, dtype).to(memory_format=memory_format)
 
 
-def _check_numbers(output: object, running: str) -> tuple[str, ...]:
+def _check_numbers(output: object) -> tuple[str, ...]:
     """Warnings about the network's answer.
 
     Raises:
@@ -90,7 +95,18 @@ def _check_numbers(output: object, running: str) -> tuple[str, ...]:
     """
     values = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
     if any(bool(value.isnan().any()) for value in values):
-        raise MeasureError(f"{running}: its output holds NaN", "nan")
+        raise MeasureError("its output holds NaN", "nan")
     if any(bool(value.isinf().any()) for value in values):
         return ("the network's output holds infinities",)
     return ()
+
+
+def _check_same(output: object, eager: object, conditions: Conditions) -> tuple[str, ...]:
+    """A warning where a runtime's answer is not the network's own."""
+    worst = difference(eager, output)
+    tolerance = NARROW_TOLERANCE.get(conditions.told.dtype, TOLERANCE[conditions.device.kind])
+    if worst <= tolerance:
+        return ()
+    said = (f"runtime '{conditions.runtime.name}' answers otherwise than the network in eager mode: by {worst:.2g} of "
+            "the largest output")
+    return (said,)

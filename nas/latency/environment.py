@@ -35,7 +35,7 @@ def describe(device: Device) -> dict[str, object]:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "torch": str(torch.__version__),
-        "matmul_precision": torch.get_float32_matmul_precision(),  # "highest" is float32, "high" may be TF32
+        **_float32_precision(device),
         "cpu": processor.model(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cpus": len(processor.available_cpus()),
@@ -52,6 +52,22 @@ def describe(device: Device) -> dict[str, object]:
         lasting |= of_gpu
         state |= now
     return {**lasting, STATE: state}
+
+
+def _float32_precision(device: Device) -> dict[str, object]:
+    """In what float32 is multiplied: "ieee" is float32 itself, "none" what torch does by default, which is the same.
+
+    Asked library by library: `torch.get_float32_matmul_precision()` raises where somebody has set one of them alone.
+    """
+    import torch
+
+    backends: Any = torch.backends  # of which not everything is typed
+    on_cuda = device.kind == "cuda"
+    matmul, convolution = (backends.cuda, backends.cudnn) if on_cuda else (backends.mkldnn, backends.mkldnn)
+    return {
+        "matmul_precision": matmul.matmul.fp32_precision,
+        "convolution_precision": convolution.conv.fp32_precision,
+    }
 
 
 def _cuda(device: Device) -> tuple[dict[str, object], dict[str, object]]:
@@ -71,7 +87,6 @@ def _cuda(device: Device) -> tuple[dict[str, object], dict[str, object]]:
         "cuda": torch.version.cuda,
         "cudnn": backends.cudnn.version(),
         "cudnn_benchmark": backends.cudnn.benchmark,
-        "convolution_precision": backends.cudnn.conv.fp32_precision,  # "tf32" or "ieee" of float32
     }
     return of_gpu | lasting, now | {"gpu_memory_free_mib": free // 2**20}
 

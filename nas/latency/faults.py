@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from nas.errors import MeasureError, NasError
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "CUBLAS_STATUS_ALLOC_FAILED",
-                  "CUDNN_STATUS_ALLOC_FAILED")
+                  "CUDNN_STATUS_ALLOC_FAILED", "Failed to allocate memory", "bad_alloc")
 _DEVICE = ("CUDA error", "CUDA driver error", "device-side assert", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS",
            "illegal memory access", "NVML")
 
@@ -31,10 +31,12 @@ def named(doing: str) -> Iterator[None]:
     """Turns what a network or a runtime raises inside into a `MeasureError` that says what was being done.
 
     Raises:
-        MeasureError: with outcome `oom`, `device_error` or `invalid`.
+        MeasureError: with outcome `oom`, `device_error` or `invalid`, or with that of the `MeasureError` raised inside.
     """
     try:
         yield
+    except MeasureError as error:  # which knows its outcome already
+        raise MeasureError(f"{doing}: {error}", error.outcome) from error
     except NasError:
         raise
     except Exception as error:

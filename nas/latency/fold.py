@@ -68,7 +68,7 @@ def fold_batch_norms(network: nn.Module, x: Tensor) -> Folding:
         undo.all()
         said = f"batch norm is not folded: the folded network raises {type(error).__name__}: {error}"
         return Folding(watch.norms, 0, (said,))
-    worst = _difference(before, after)
+    worst = difference(before, after)
     if not worst <= TOLERANCE.get(x.device.type, TOLERANCE["cuda"]):  # a NaN is not within any tolerance
         undo.all()
         said = f"batch norm is not folded: the folded network's outputs differ by {worst:.2g} of the largest output"
@@ -84,7 +84,7 @@ def _left_over(norms: int, folded: int) -> tuple[str, ...]:
     return (said,)
 
 
-def _difference(before: object, after: object) -> float:
+def difference(before: object, after: object) -> float:
     """Largest difference between the floating-point tensors of two outputs, over the largest value of the first."""
     ours, theirs = _numbers(before), _numbers(after)
     if [t.shape for t in ours] != [t.shape for t in theirs]:

@@ -16,6 +16,7 @@ from nas.latency.candidate import Candidate, memory_given_back, prepare_candidat
 from nas.latency.device import Device
 from nas.latency.environment import describe, doubts, fingerprint, joined, lock_names
 from nas.latency.faults import named
+from nas.latency.launches import launch_bound, launched_s
 from nas.latency.lock import held
 from nas.latency.options import Conditions, LatencyOptions, Shape, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
@@ -25,7 +26,7 @@ from nas.latency.result import Latency
 from nas.latency.sampling import Samples, WarmUp, reference_every, sample, warm_up
 from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
 from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budget_s
-from nas.latency.timing import Call, timer_of
+from nas.latency.timing import Call, PassTimer, passes_of, timer_of
 from nas.runtimes import RuntimeSpec
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def measure(
     memory_format: str = LatencyOptions.memory_format,
     threads: int | str = LatencyOptions.threads,
     fuse: bool = LatencyOptions.fuse,
+    caches: str = LatencyOptions.caches,
     target: float = LatencyOptions.target,
     max_seconds: float = LatencyOptions.max_seconds,
     max_samples: int = LatencyOptions.max_samples,
@@ -65,7 +67,7 @@ def measure(
     from nas.plugins import load_plugins
 
     options = LatencyOptions(
-        device, runtime, batch, dtype, memory_format, threads, fuse, target, max_seconds, max_samples
+        device, runtime, batch, dtype, memory_format, threads, fuse, caches, target, max_seconds, max_samples
     )
     known = load_plugins(plugins)
     spec = find_runtime(runtime, known.runtimes)
@@ -143,19 +145,21 @@ class _Timed:
     warm: WarmUp
     repeats: int  # calls in a sample
     samples: Samples
+    launched_s: float | None  # a pass that the host launches, where the candidate's own is the device's alone
 
 
 def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Device) -> _Timed:
     """Warms both up, then samples them."""
-    timer = timer_of(device.torch_name)
+    timer = PassTimer(timer_of(device.torch_name, options.caches))
     with no_garbage_collection(), torch.inference_mode():
         reference_level = warm_up(reference, timer, REFERENCE_WARM_UP, options.max_seconds).level_s
         warm = warm_up(candidate, timer, WARM_UP[device.kind], options.max_seconds)
         repeats = timer.repeats(warm.level_s)
         left = budget_s(warm.level_s, options.max_seconds) - warm.seconds
         rule = StoppingRule(options.target, left, options.max_samples)
-        every = reference_every(warm.level_s * repeats, reference_level)
-        return _Timed(warm, repeats, sample(candidate, reference, timer, rule, repeats=repeats, every=every))
+        every = reference_every(warm.level_s * repeats * passes_of(candidate), reference_level)
+        samples = sample(candidate, reference, timer, rule, repeats=repeats, every=every)
+        return _Timed(warm, repeats, samples, launched_s(candidate, timer))
 
 
 def _latency(
@@ -173,6 +177,10 @@ def _latency(
     fused = options.fuse and folding.complete
     notices = [conditions.device.notice] if conditions.device.notice else []
     warnings = [*notices, *candidate.warnings, *doubts(environment, conditions.threads)]
+    launched = timed.launched_s
+    if launched is not None and launch_bound(launched, median(times)):
+        warnings.append(f"launch-bound: {launched * to_ms:.4g} ms where the host launches each kernel, "
+                        f"{launched / median(times):.2g} times the device's own time")
     if interval.coverage < CONFIDENCE:
         warnings.append(f"only {len(times)} samples in max_seconds = {options.max_seconds:g}: the interval holds the "
                         f"median in {interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
@@ -193,6 +201,7 @@ def _latency(
             "device": str(conditions.device),
             "runtime": conditions.runtime.name,
             "runtime_version": conditions.runtime.version,
+            "runtime_libraries": dict(conditions.libraries),
             "batch": options.batch,
             "dtype": options.dtype,
             "memory_format": options.memory_format,
@@ -200,7 +209,9 @@ def _latency(
             "fused": fused,
             "batch_norms": folding.norms,
             "batch_norms_folded": folding.folded,
-            "caches": "warm",
+            "caches": options.caches,
+            "eager_ms": None if launched is None else launched * to_ms,
+            "launch_bound": None if launched is None else launch_bound(launched, median(times)),
             "reference_version": REFERENCE_VERSION,
             "reference_ratio": ratio,
             "reference_ms": median(samples.reference_s) * to_ms,
@@ -208,6 +219,7 @@ def _latency(
             "target": options.target,
             "coverage": interval.coverage,
             "calls_per_sample": timed.repeats,
+            "passes_per_call": passes_of(candidate.call),
             "warm_up_calls": warm.calls,
             "warm_up_seconds": warm.seconds,
             "warm_up_stable": warm.stable,

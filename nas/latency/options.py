@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Self
 
 from nas.choices import shown
 from nas.errors import SpecError, nearest
 from nas.latency import processor
 from nas.latency.device import DTYPES, Device, lacks_dtype, resolve_device
-from nas.runtimes import RuntimeRegistry, RuntimeSpec
+from nas.runtimes import RuntimeOptions, RuntimeRegistry, RuntimeSpec
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
+CACHES = ("warm", "flushed")
 MAX_BATCH = 65_536
 MAX_ELEMENTS = 2**31 - 1
 """Of an input: beyond it, many kernels' 32-bit indices do not reach."""
@@ -39,6 +40,8 @@ class LatencyOptions:
             mobilenet_v3_small was seen to take 1,400 ms with two threads and 13 with one. A core left to the others
             keeps that away; whoever deploys on all cores of a machine of their own says `threads = N`.
         fuse: fold batch norm into convolutions first, as a deployed network has it.
+        caches: "warm" as the pass before left them, or "flushed": the L2 of a CUDA device is overwritten before each
+            pass, as it is where other work runs between two of them.
         target: sampling stops when the 95 % interval of the median is narrower than this share of the median ...
         max_seconds: ... or when warm-up and sampling have taken this long; a network of a few milliseconds stops
             after about a second in any case, see `nas.latency.stopping.budget_s` ...
@@ -55,6 +58,7 @@ class LatencyOptions:
     memory_format: str = "contiguous"
     threads: int | str = "auto"
     fuse: bool = True
+    caches: str = "warm"
     target: float = 0.01
     max_seconds: float = 10.0
     max_samples: int = 1000
@@ -62,6 +66,7 @@ class LatencyOptions:
     def __post_init__(self) -> None:
         _one_of("dtype", self.dtype, DTYPES)
         _one_of("memory_format", self.memory_format, MEMORY_FORMATS)
+        _one_of("caches", self.caches, CACHES)
         _whole("batch", self.batch, MAX_BATCH)
         _whole("max_samples", self.max_samples, MAX_SAMPLES)
         if self.threads != "auto":
@@ -95,8 +100,9 @@ class LatencyOptions:
         """What these options mean on this machine. Builds nothing but one small convolution.
 
         Raises:
-            SpecError: the device is not there, lacks the dtype or is not known to the runtime; more threads than
-                CPUs; an input of this batch is larger than any kernel takes.
+            SpecError: the device is not there, lacks the dtype or is not known to the runtime; the runtime refuses the
+                conditions, or a library that it needs is missing; more threads than CPUs; an input of this batch is
+                larger than any kernel takes.
         """
         device = resolve_device(self.device)
         if device.kind not in runtime.devices:
@@ -109,7 +115,14 @@ class LatencyOptions:
                                 "give a smaller batch")
         if reason := lacks_dtype(device, self.dtype):
             raise SpecError(f"dtype = {self.dtype!r}: {reason}; give float32")
-        return Conditions(device, runtime, self._resolve_threads())
+        if self.caches == "flushed" and device.kind != "cuda":
+            raise SpecError(f"caches = 'flushed': the L2 of CUDA devices can be flushed, not the caches of {device} "
+                            f"({device.name}); give warm")
+        told = RuntimeOptions(device.torch_name, self.dtype, self.memory_format, self._resolve_threads(),
+                              fuse=self.fuse, caches=self.caches)
+        if reason := runtime.check(told):
+            raise SpecError(f"runtime = {runtime.name!r}: {reason}")
+        return Conditions(device, runtime, told, dict(runtime.libraries(told)))
 
     def _resolve_threads(self) -> int:
         if isinstance(self.threads, str):
@@ -123,11 +136,17 @@ class LatencyOptions:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What options turned out to mean here: the device, the runtime and the number of CPU threads."""
+    """What options turned out to mean here: the device, the runtime, what it is told, and the libraries behind it."""
 
     device: Device
     runtime: RuntimeSpec
-    threads: int
+    told: RuntimeOptions
+    libraries: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def threads(self) -> int:
+        """Threads that the CPU computes with."""
+        return self.told.threads
 
 
 def find_runtime(name: str, runtimes: RuntimeRegistry) -> RuntimeSpec:

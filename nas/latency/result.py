@@ -23,7 +23,8 @@ class Latency:
             0.95 from 6 samples on. Stopping as soon as the interval is narrow costs up to about 0.02 of it (seen in
             simulation: 0.93 to 0.965).
         iqr_ms: the interquartile range of the samples.
-        samples_ms: every sample, in order of time; one pass each, or the mean over `conditions["calls_per_sample"]`.
+        samples_ms: every sample, in order of time; one pass each, or the mean over the passes of a sample,
+            `conditions["calls_per_sample"]` times `conditions["passes_per_call"]`.
         reference_ratio: median over candidate / reference, of neighbours in time.
         reference_samples_ms: the reference's own samples, in order of time.
         fused: no batch norm is left to run: all were folded into convolutions, or there was none. False where folding

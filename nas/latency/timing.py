@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nas.runtimes import DeviceCall
+
 Call = Callable[[], object]
 
 MIN_SAMPLE_S = 100e-6
@@ -56,9 +58,12 @@ class CudaTimer:
     The device is idle before each call and synchronised after it, so a sample is one pass from its first launch to
     the end of its last kernel: in eager mode the host's launches are inside, where they are what the device waits
     for. Passes are never queued behind each other: that would be throughput.
+
+    Where caches are to be flushed, `flush` overwrites the L2 before each call, outside of what is timed.
     """
 
     device: str
+    flush: Callable[[], object] | None = None
     _begin: Any = field(init=False, repr=False)
     _end: Any = field(init=False, repr=False)
 
@@ -76,6 +81,8 @@ class CudaTimer:
         total_ms = 0.0
         with torch.cuda.device(self.device):
             for _ in range(repeats):
+                if self.flush is not None:
+                    self.flush()
                 torch.cuda.synchronize()
                 self._begin.record()
                 call()
@@ -89,6 +96,36 @@ class CudaTimer:
         return 1
 
 
-def timer_of(device: str) -> Timer:
-    """The timer of a device that `resolve_device` named: "cpu" or "cuda:0"."""
-    return HostTimer() if device == "cpu" else CudaTimer(device)
+@dataclass(frozen=True)
+class PassTimer:
+    """Seconds a pass, of calls that may hold several passes of a network."""
+
+    timer: Timer
+
+    def __call__(self, call: Call, repeats: int = 1) -> float:
+        """Seconds a pass, over `repeats` calls."""
+        return self.timer(call, repeats) / passes_of(call)
+
+    def repeats(self, pass_s: float) -> int:
+        """As the timer that it stands on."""
+        return self.timer.repeats(pass_s)
+
+
+def passes_of(call: Call) -> int:
+    """How many passes of the network a call holds."""
+    return call.passes if isinstance(call, DeviceCall) else 1
+
+
+def timer_of(device: str, caches: str = "warm") -> Timer:
+    """The timer of a device that `resolve_device` named, "cpu" or "cuda:0"; on the latter it can flush the L2."""
+    if device == "cpu":
+        return HostTimer()
+    return CudaTimer(device, flush_of(device) if caches == "flushed" else None)
+
+
+def flush_of(device: str) -> Callable[[], object]:
+    """Overwrites the L2 of a CUDA device: twice its size, of which nothing of the network survives."""
+    import torch
+
+    size = 2 * torch.cuda.get_device_properties(device).L2_cache_size
+    return torch.empty(size, dtype=torch.int8, device=device).zero_

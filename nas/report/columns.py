@@ -81,14 +81,24 @@ def metric_columns(study: StudyRow) -> tuple[ColumnRow, ...]:
     return tuple(column for column in study.columns if column.name not in FIXED)
 
 
-def report_columns(study: StudyRow, with_interval: Collection[str]) -> tuple[Column, ...]:
-    """The columns of a study's report, in order; `with_interval` names those whose metric gives low and high."""
+def report_columns(
+    study: StudyRow, with_interval: Collection[str], verified: Collection[str] = ()
+) -> tuple[Column, ...]:
+    """The columns of a study's report, in order; `with_interval` names those whose metric gives low and high,
+    `verified` those that the last phase of a run measured again.
+    """
     columns = [FIXED[name] for name in LEADING_COLUMNS]
     for of in metric_columns(study):
         columns.append(Column(of.name, of.unit, of.source, of.required, "number", of.direction))
         if of.name in with_interval:
             columns += [
                 Column(f"{of.name}_{end}", of.unit, of.source, required=False, kind="number") for end in ("low", "high")
+            ]
+        if of.name in verified:
+            columns.append(Column(f"{of.name}_verified", of.unit, of.source, False, "number", of.direction))
+            columns += [
+                Column(f"{of.name}_verified_{end}", of.unit, of.source, required=False, kind="number")
+                for end in ("low", "high")
             ]
     return (*columns, *(FIXED[name] for name in TRAILING_COLUMNS))
 

@@ -17,13 +17,16 @@ def read_report(study: str, storage: str = DEFAULT_STORAGE, params: bool = False
     """A row a trial, failures included, in the order of their numbers.
 
     Columns: trial, state, outcome, arch_id, arch, params, macs, flops, activations, receptive_field; then each column
-    of the study that a metric fills, with NAME_low and NAME_high where its metric gives an interval; then global_ops,
+    of the study that a metric fills, with NAME_low and NAME_high where its metric gives an interval, and NAME_verified,
+    NAME_verified_low, NAME_verified_high where the last phase of a run measured it again; then global_ops,
     unsupported_ops, feasible, pareto, duration_s, message. A trial that still runs has the state RUNNING and no
     outcome. A value that is missing is explained by the row's outcome and message.
 
     Counts are Int64, metrics float64, `feasible` and `pareto` bool, whatever is missing; operations are joined by "; ".
 
     `pareto` marks the rows that no other successful, feasible row beats in the study's objectives; equal ones together.
+    After a verification both follow from the verified values: `feasible` from the worse end of their intervals, and
+    `pareto` among the rows that were verified, and those of the search's own front that were not.
 
     Args:
         study: the study's name.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nas.drawing import GREY, GRID, INK, RED, document, labels
 from nas.numbers import count, rounded
+from nas.report.verified import final
 from nas.store.rows import COST
 from nas.text import one_line
 
@@ -54,7 +55,7 @@ def picture(report: Report) -> str:
     drawn over the trial's number. Bars are the intervals of the values. A front of more than two objectives is a
     cloud here, not a line.
     """
-    frame, objectives = report.frame, report.study.objectives
+    frame, objectives = final(report.frame), report.study.objectives
     across, up = _axes(report.study.objectives)
     finite = frame[[across, up]].astype("float64").abs().lt(math.inf).all(axis=1)
     known = frame[(frame["outcome"] == "ok").fillna(False) & finite]

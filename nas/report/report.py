@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nas.errors import StoreError
@@ -16,6 +16,7 @@ from nas.report.columns import (
     parameter_columns,
     report_columns,
 )
+from nas.report.verified import Verified, by_place, cells, compared, keeps
 from nas.store.rows import StudyRow
 from nas.store.store import Store
 
@@ -37,6 +38,7 @@ class Report:
         columns: what the frame's columns are, in its order.
         measurements: a row a measurement; see `nas.read_measurements`.
         environments: fingerprint -> the machine, for those of the measurements.
+        verified: what the last phase of a run found.
     """
 
     study: StudyRow
@@ -44,6 +46,7 @@ class Report:
     columns: tuple[Column, ...]
     measurements: pd.DataFrame
     environments: Mapping[str, Mapping[str, object]]
+    verified: Verified = field(default_factory=Verified)
 
 
 def load_report(study: str, storage: str, params: bool = False) -> Report:
@@ -54,12 +57,13 @@ def load_report(study: str, storage: str, params: bool = False) -> Report:
     """
     with Store.open(storage, read_only=True) as store:
         row = store.study(study)
-        frame, columns = report_frame(store, row, params)
-        return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row))
+        frame, columns, verified = report_frame(store, row, params)
+        return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified)
 
 
-def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFrame, tuple[Column, ...]]:
-    """The frame of `nas.read_report`, and what its columns are."""
+def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
+    """The frame of `nas.read_report`, what its columns are, and what the verification makes of the search."""
+    known = by_place(store.verifications(study))
     rows = store.trial_rows(study)
     values: dict[str, Any] = {
         name: [row[name] for row in rows]
@@ -77,14 +81,24 @@ def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFr
             values[name] = [value[position] for value in measured]
         if any(low is not None or high is not None for _, low, high in measured):
             with_interval.add(column.name)
-    values["pareto"] = _on_front(rows, values, study)
-    columns = report_columns(study, with_interval)
+    again = [column.name for column in metric_columns(study) if any(name == column.name for _, name in known)]
+    for name in again:
+        values |= cells(name, values["trial"], known)
+    before = _on_front(values, study, values["feasible"])
+    values["feasible"] = [
+        feasible and keeps(study, trial, known)
+        for feasible, trial in zip(values["feasible"], values["trial"], strict=True)
+    ]
+    values["pareto"] = _on_final_front(values, study, again, before) if known else before
+    columns = report_columns(study, with_interval, again)
     if params:
         suggested = _parameters(store, study, values["trial"])
         names = parameter_columns(suggested, {column.name for column in columns})
         values |= {names[name]: suggested[name] for name in suggested}
         columns += tuple(Column(name, "", "parameter", required=False, kind="any") for name in names.values())
-    return _frame(values, columns), columns
+    measured = [row["measured"] for row in rows]
+    verified = compared(values["trial"], measured, known, before, values["pareto"])
+    return _frame(values, columns), columns, verified
 
 
 def measurement_frame(store: Store, study: StudyRow) -> pd.DataFrame:
@@ -98,19 +112,38 @@ def _cell(row: Row, column: Column) -> object:
     return row["conditions"].get(column.name) if column.source == "condition" else row[column.name]
 
 
-def _on_front(rows: Sequence[Row], values: Mapping[str, Series], study: StudyRow) -> NDArray[np.bool_]:
-    """The non-dominated ones among the finished, successful, feasible trials."""
+def _on_front(values: Mapping[str, Series], study: StudyRow, eligible: Sequence[bool]) -> NDArray[np.bool_]:
+    """The non-dominated ones among the finished, successful trials that are eligible."""
     import numpy as np
 
-    missing = [None] * len(rows)
+    missing = [None] * len(eligible)
     objectives = _array("objectives", [values.get(name, missing) for name in study.objectives], "number").T
-    eligible = np.array(
-        [row["state"] == "COMPLETE" and row["outcome"] == "ok" and bool(row["feasible"]) for row in rows], dtype=bool
-    )
-    front = np.zeros(len(rows), dtype=bool)
-    if eligible.any() and study.objectives:
-        front[eligible] = pareto_mask(objectives[eligible], list(study.objectives.values()))
+    finished = [state == "COMPLETE" and outcome == "ok"
+                for state, outcome in zip(values["state"], values["outcome"], strict=True)]
+    taken = np.array(finished, dtype=bool) & np.array(eligible, dtype=bool)
+    front = np.zeros(len(eligible), dtype=bool)
+    if taken.any() and study.objectives:
+        front[taken] = pareto_mask(objectives[taken], list(study.objectives.values()))
     return front
+
+
+def _on_final_front(
+    values: Mapping[str, Series], study: StudyRow, again: Sequence[str], before: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The front by the verified values. What was not verified has those of the search, and is on it only where the
+    search had put it there: the search's lucky values do not win against those that were looked at twice.
+    """
+    final = dict(values)
+    verified = [False] * len(before)
+    for name in again:
+        found = values[f"{name}_verified"]
+        final[name] = [value if one is None else one for value, one in zip(values[name], found, strict=True)]
+        verified = [was or one is not None for was, one in zip(verified, found, strict=True)]
+    eligible = [
+        bool(feasible) and (was or bool(on_it))
+        for feasible, was, on_it in zip(values["feasible"], verified, before, strict=True)
+    ]
+    return _on_front(final, study, eligible)
 
 
 def _parameters(store: Store, study: StudyRow, trials: Iterable[int]) -> dict[str, list[Any]]:

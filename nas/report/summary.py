@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nas.outcomes import NOT_ITS_FAULT, OUTCOMES
+from nas.report.verified import final
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ class Summary:
         trials: rows of the report.
         counted: those that count towards the study's total.
         outcomes: outcome -> trials, in the order of `nas.outcomes.OUTCOMES`, those that occur.
-        front: the Pareto front's rows, the best in the first objective first.
+        front: the Pareto front's rows, the best in the first objective first, with verified values where there are.
         best: objective -> the row of the front that is best in it; empty where the front is.
     """
 
@@ -44,7 +45,7 @@ def summary(frame: pd.DataFrame, study: StudyRow) -> Summary:
     outcomes = {outcome: int(found[outcome]) for outcome in known}
     finished = frame.loc[frame["state"] != "RUNNING", "outcome"]
     counted = finished.isin([outcome for outcome in OUTCOMES if outcome not in NOT_ITS_FAULT])
-    front = frame[frame["pareto"]].sort_values(
+    front = final(frame)[frame["pareto"]].sort_values(
         [*study.objectives, "trial"],
         ascending=[*(direction == "minimize" for direction in study.objectives.values()), True],
         ignore_index=True,

@@ -9,6 +9,7 @@ from nas.numbers import count, plus_minus, rounded
 from nas.outcomes import COST_COLUMNS
 from nas.report.short import short_architecture, short_input
 from nas.report.summary import Summary, summary
+from nas.report.verification_text import TITLE, verification
 from nas.text import one_line
 
 if TYPE_CHECKING:
@@ -35,7 +36,25 @@ def summary_table(report: Report) -> Group:
     else:
         parts.append(Text("no trial was successful and feasible", style="yellow"))
         parts += [Text(line) for line in _nearest(report)]
-    return Group(*parts, _outcomes(short))
+    return Group(*parts, *_verification(report), _outcomes(short))
+
+
+def _verification(report: Report) -> Iterator[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if (told := verification(report)) is None:
+        return
+    table = Table(title=TITLE, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for name in told.headers:
+        table.add_column(name, justify="left" if name in ("column", "front") else "right")
+    for row in told.rows:
+        table.add_row(*map(Text, row))
+    yield table
+    for sentence in told.sentences:
+        yield Text(sentence)
+    yield Text("")
 
 
 def _nearest(report: Report) -> Iterator[str]:

@@ -23,7 +23,7 @@ from nas.search.samplers import derived_seed
 from nas.store import Store
 from nas.store.rows import StudyRow, TrialRecord, Verification
 
-PROCESSES = 3
+PROCESSES = 4
 LEAST_SECONDS = 0.5
 LEAST_PASSES = 20
 """What one process spends on a network: what differs from process to process is larger than what a longer look at one

@@ -77,7 +77,7 @@ def check(setting: nas.Setting) -> str | None:
 
 
 def conditions(setting: nas.Setting) -> dict[str, object]:
-    """What the options mean here: the device, the threads, the machine, and the runtime's version and source."""
+    """What the options mean here: the device, the threads, the machine, the runtime's version, source and libraries."""
     options = LatencyOptions.of(setting.options)
     runtime = find_runtime(options.runtime, setting.runtimes)
     resolved = options.resolve(runtime, setting.input_shapes)
@@ -86,6 +86,7 @@ def conditions(setting: nas.Setting) -> dict[str, object]:
         "threads": resolved.threads,
         "environment": fingerprint(describe(resolved.device)),
         "runtime_version": runtime.version,
+        "runtime_libraries": dict(resolved.libraries),
         "runtime_source": setting.runtimes.origin(runtime.name).digest,
     }
 

@@ -16,16 +16,25 @@ def spec(**changed: object) -> nas.RuntimeSpec:
 
 
 def test_the_fields_are_those_of_the_contract_in_their_order() -> None:
-    assert [field.name for field in fields(nas.RuntimeSpec)] == ["name", "version", "prepare", "devices"]
+    assert [field.name for field in fields(nas.RuntimeSpec)] == [
+        "name", "version", "prepare", "devices", "check", "libraries"
+    ]
 
 
 def test_a_name_a_version_and_a_prepare_are_a_whole_runtime() -> None:
     assert broken_contract(spec()) is None
     assert spec().devices == {"cpu", "cuda"}
+    assert spec().check(nas.RuntimeOptions()) is None
+    assert spec().libraries(nas.RuntimeOptions()) == {}
 
 
 def test_a_runtime_is_told_plain_conditions_by_default() -> None:
-    assert nas.RuntimeOptions() == nas.RuntimeOptions("cpu", "float32", "contiguous", 1, {})
+    assert nas.RuntimeOptions() == nas.RuntimeOptions("cpu", "float32", "contiguous", 1, {}, fuse=True, caches="warm")
+
+
+def test_a_call_of_several_passes_calls_what_runs_them() -> None:
+    call = nas.DeviceCall(lambda: "the answer")
+    assert (call(), call.passes, call.launched) == ("the answer", 1, None)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +45,8 @@ def test_a_runtime_is_told_plain_conditions_by_default() -> None:
         ({"version": 0}, "runtime 'turbo': version 0 must be a whole number from 1"),
         ({"version": 1.0}, "version 1.0 must be a whole number from 1"),
         ({"prepare": None}, "runtime 'turbo': prepare must be callable, got None"),
+        ({"check": "no"}, "runtime 'turbo': check must be callable, got 'no'"),
+        ({"libraries": {}}, "runtime 'turbo': libraries must be callable, got {}"),
         ({"devices": "cpu"}, "runtime 'turbo': devices must be a set of device kinds such as 'cpu', got 'cpu'"),
         ({"devices": frozenset()}, "devices must be a set of device kinds such as 'cpu', got frozenset()"),
         ({"devices": {1}}, "devices must be a set of device kinds such as 'cpu', got {1}"),

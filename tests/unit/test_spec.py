@@ -296,6 +296,14 @@ def test_no_column_is_named_like_an_end_of_the_interval_of_another(end):
     assert parsed(columns={f"params_{end}": {"metric": "naswot"}}).columns  # a cost has no interval
 
 
+@pytest.mark.parametrize("end", ["", "_low", "_high"])
+def test_no_column_is_named_like_what_is_verified_of_another(end):
+    name = f"mine_verified{end}"
+    told = "in a report, what is verified of 'mine' is named so; choose another name for one of the two columns"
+    assert refused(columns={name: {"metric": "naswot"}}, objectives={"mine": "maximize"}) == (
+        f"s.toml: columns.{name}: {told}")
+
+
 def test_plugins_are_a_list_of_paths():
     assert refused(plugins="mine.py") == "s.toml: plugins: must be a list, got 'mine.py'"
     assert refused(plugins=[3]) == "s.toml: plugins[0]: Input should be a valid string, got 3"

@@ -14,6 +14,7 @@ from nas.report.render import Format
 from nas.report.short import short_architecture
 from nas.report.study_file import study_file
 from nas.report.summary import summary
+from nas.report.verification_text import TITLE, verification
 from nas.text import one_line
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def render(report: Report) -> str:
         f'<figure role="img" aria-label="Trials and their Pareto front">{picture(report)}</figure>',
         f"<h2>Pareto front: {len(short.front)} of {short.trials} trials</h2>",
         *_table(report, short.front.to_dict("records"), front=False),
+        *_verification(report),
         "<h2>All trials</h2>",
         *_table(report, report.frame.head(MOST_ROWS).to_dict("records"), front=True),
     ]
@@ -65,9 +67,24 @@ def render(report: Report) -> str:
     return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>", ""])
 
 
+def _verification(report: Report) -> Iterator[str]:
+    if (told := verification(report)) is None:
+        return
+    yield f"<h2>{TITLE}</h2>"
+    heads = "".join(f'<th scope="col">{_text(name)}</th>' for name in told.headers)
+    yield f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>'
+    for row in told.rows:
+        yield "<tr>" + "".join(f'<td class="number">{_text(cell)}</td>' for cell in row) + "</tr>"
+    yield "</tbody></table></div>"
+    for sentence in told.sentences:
+        yield f"<p>{_text(sentence)}</p>"
+
+
 def _table(report: Report, rows: Iterable[Mapping[Any, Any]], front: bool) -> Iterator[str]:
     """Rows with their numbers rounded; where `front`, the front's are marked, and how each ended is told."""
     ends = {f"{column.name}_{end}" for column in report.columns for end in ("low", "high")}
+    if not front:  # its own values are the verified ones
+        ends |= {f"{name}_verified" for name in report.verified.columns()}
     numbers = [column for column in report.columns
                if column.kind in ("number", "count") and column.name not in ends and column.source != "parameter"]
     numbers = [column for column in numbers if column.name != "duration_s"]

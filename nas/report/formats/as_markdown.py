@@ -16,6 +16,7 @@ from nas.report.render import Format
 from nas.report.short import short_architecture
 from nas.report.study_file import study_file
 from nas.report.summary import Summary, summary
+from nas.report.verification_text import TITLE, verification
 from nas.store.rows import COST
 from nas.text import one_line
 
@@ -39,6 +40,7 @@ def render(report: Report, picture: str = "") -> str:
         [f"# {in_markdown(report.study.name)}"],
         *([[f"![Trials and their Pareto front]({quote(picture)})"]] if picture else []),
         _front(report, short),
+        *_verification(report),
         _best(report, short),
         _searched(report, short),
         _outcomes(short),
@@ -47,6 +49,13 @@ def render(report: Report, picture: str = "") -> str:
         _reproduce(report),
     ]
     return "\n".join(line for part in parts for line in [*part, ""]).rstrip() + "\n"
+
+
+def _verification(report: Report) -> Iterator[list[str]]:
+    if (told := verification(report)) is not None:
+        rows = [[in_markdown(cell) for cell in row] for row in told.rows]
+        sentences = [line for sentence in told.sentences for line in ("", in_markdown(sentence))]
+        yield [f"## {TITLE}", "", *table(told.headers, rows), *sentences]
 
 
 def _searched(report: Report, short: Summary) -> list[str]:
@@ -103,6 +112,7 @@ def _shown(report: Report) -> list[Column]:
     """The columns of the front's table: objectives, the study's other columns, then parameters and MACs."""
     by_name = {column.name: column for column in report.columns}
     ends = {f"{name}_{end}" for name in by_name for end in ("low", "high")}
+    ends |= {f"{name}_verified" for name in report.verified.columns()}  # the front has these values
     own = [column.name for column in report.columns
            if column.kind == "number" and column.name not in FIXED and column.name not in ends]
     names = dict.fromkeys([*report.study.objectives, *own, *(name for name, *_ in report.study.constraints),

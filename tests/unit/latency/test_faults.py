@@ -19,6 +19,8 @@ from nas.outcomes import ITS_OWN_FAULT
         (MemoryError(), "oom"),
         (RuntimeError("[enforce fail at alloc_cpu.cpp:118] . DefaultCPUAllocator: can't allocate memory"), "oom"),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "oom"),
+        (RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer"), "oom"),
+        (RuntimeError("Exception from src/inference/src/cpp/core.cpp:112: std::bad_alloc"), "oom"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "device_error"),
         (torch.AcceleratorError("device-side assert triggered"), "device_error"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "device_error"),
@@ -42,6 +44,12 @@ def test_the_error_says_what_was_being_done_and_the_first_line_of_the_cause() ->
 def test_an_error_without_a_message_is_still_told() -> None:
     with pytest.raises(MeasureError, match="running: MemoryError: no message"), named("running"):
         raise MemoryError
+
+
+def test_an_error_that_knows_its_outcome_keeps_it_and_is_told_with_what_was_being_done() -> None:
+    with pytest.raises(MeasureError, match="^running: its output holds NaN$") as caught, named("running"):
+        raise MeasureError("its output holds NaN", "nan")
+    assert caught.value.outcome == "nan"
 
 
 def test_our_own_errors_and_interrupts_pass_untouched() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -109,3 +111,20 @@ def test_a_gpus_state_is_a_doubt_where_it_is_throttled_shared_or_unknown() -> No
     found = list(doubts(after, 1))
     assert found == ["nothing is known", "the GPU was throttled: sw_power_cap", "other processes use this GPU: 77"]
     assert list(doubts(state(throttle_reasons=[], foreign_processes=[]), 1)) == []
+
+
+def test_a_precision_set_for_one_library_alone_is_told_and_stops_nobody() -> None:
+    code = """
+import torch
+from nas.latency.device import resolve_device
+from nas.latency.environment import describe, fingerprint
+cpu = resolve_device("cpu")
+before = describe(cpu)
+torch.backends.cuda.matmul.fp32_precision = "tf32"    # after which torch.get_float32_matmul_precision() raises
+assert fingerprint(describe(cpu)) == fingerprint(before)
+torch.backends.mkldnn.conv.fp32_precision = "bf16"
+assert describe(cpu)["convolution_precision"] == "bf16"
+assert fingerprint(describe(cpu)) != fingerprint(before)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

@@ -21,7 +21,7 @@ SHAPE = (3, 224, 224)
 
 def test_defaults_are_the_ones_of_the_study_file_reference() -> None:
     named = {"device": "auto", "runtime": "eager", "batch": 1, "dtype": "float32", "memory_format": "contiguous",
-             "threads": "auto", "fuse": True}
+             "threads": "auto", "fuse": True, "caches": "warm"}
     assert LatencyOptions().as_dict().items() >= named.items()
     assert LatencyOptions.of({}) == LatencyOptions()
 
@@ -49,6 +49,7 @@ def test_options_of_a_table_keep_what_it_says() -> None:
         ({"threads": 1.5}, "threads = 1.5"),
         ({"fuse": 1}, "fuse = 1: give true or false"),
         ({"fuse": "yes"}, "fuse = 'yes'"),
+        ({"caches": "cold"}, "caches = 'cold': unknown; give warm or flushed"),
         ({"target": 0}, "target = 0: give a number above 0"),
         ({"target": float("nan")}, "target = nan"),
         ({"max_seconds": -1}, "max_seconds = -1"),
@@ -88,6 +89,36 @@ def test_a_runtime_that_does_not_know_the_device_is_refused(eager: nas.RuntimeSp
     graphs = replace(eager, name="cuda_graph", devices=frozenset({"cuda"}))
     with pytest.raises(SpecError, match="runtime = 'cuda_graph': runs on cuda, not on cpu"):
         LatencyOptions(device="cpu").resolve(graphs)
+
+
+def test_what_a_runtime_refuses_is_said_with_its_name_and_it_is_told_the_conditions(eager: nas.RuntimeSpec) -> None:
+    told: list[nas.RuntimeOptions] = []
+
+    def check(options: nas.RuntimeOptions) -> str | None:
+        told.append(options)
+        return "turbo is not installed; pip install turbo"
+
+    options = LatencyOptions(device="cpu", dtype="bfloat16", memory_format="channels_last", threads=1, fuse=False)
+    with pytest.raises(SpecError, match="^runtime = 'fast': turbo is not installed; pip install turbo$"):
+        options.resolve(replace(eager, name="fast", check=check))
+    assert told == [nas.RuntimeOptions("cpu", "bfloat16", "channels_last", 1, fuse=False)]
+
+
+def test_the_libraries_of_a_runtime_are_asked_for_once_it_accepts(eager: nas.RuntimeSpec) -> None:
+    assert LatencyOptions(device="cpu").resolve(eager).libraries == {}
+    spec = replace(eager, libraries=lambda _options: {"turbo": "1.2"})
+    assert LatencyOptions(device="cpu").resolve(spec).libraries == {"turbo": "1.2"}
+    refusing = replace(spec, check=lambda _options: "no", libraries=lambda _options: pytest.fail("asked too early"))
+    with pytest.raises(SpecError):
+        LatencyOptions(device="cpu").resolve(refusing)
+
+
+def test_flushed_caches_are_refused_on_a_cpu(monkeypatch: pytest.MonkeyPatch, eager: nas.RuntimeSpec) -> None:
+    with pytest.raises(SpecError, match="caches = 'flushed': the L2 of CUDA devices can be flushed, .* give warm"):
+        LatencyOptions(device="cpu", caches="flushed").resolve(eager)
+    monkeypatch.setattr(room, "lacks_dtype", lambda _device, _dtype: None)
+    monkeypatch.setattr(room, "resolve_device", lambda _device: Device("cuda:0", "NVIDIA T4"))
+    assert LatencyOptions(caches="flushed").resolve(eager).told.caches == "flushed"
 
 
 def test_a_dtype_that_the_device_lacks_is_refused(monkeypatch: pytest.MonkeyPatch, eager: nas.RuntimeSpec) -> None:

@@ -214,7 +214,7 @@ def test_the_runtime_prepares_the_folded_network_once_and_is_told_the_conditions
     options = replace(QUICK, dtype="bfloat16", memory_format="channels_last", batch=2)
     measure_module(network(), SHAPE, options, replace(eager, prepare=prepare))
     [(net, x, seen)] = told
-    assert seen == nas.RuntimeOptions("cpu", "bfloat16", "channels_last", 1)
+    assert seen == nas.RuntimeOptions("cpu", "bfloat16", "channels_last", 1, fuse=True, caches="warm")
     assert (x.shape, x.dtype, x.is_contiguous(memory_format=torch.channels_last)) == ((2, *SHAPE), torch.bfloat16, True)
     assert not net.training
     assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
@@ -227,6 +227,45 @@ def test_a_runtime_that_cannot_prepare_the_network_is_named(eager: nas.RuntimeSp
 
     with pytest.raises(MeasureError, match="preparing runtime 'other': ValueError: operator not supported"):
         measure_module(network(), SHAPE, QUICK, replace(eager, name="other", prepare=prepare))
+
+
+def test_a_call_of_several_passes_is_told_by_the_pass_and_eager_time_beside_it(eager: nas.RuntimeSpec) -> None:
+    def prepare(net: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> nas.DeviceCall:
+        def passes() -> object:
+            return [net(x) for _ in range(4)][-1]
+
+        def waiting() -> object:
+            return [net(x) for _ in range(40)][-1]
+
+        return nas.DeviceCall(passes, passes=4, launched=waiting)
+
+    latency = measure_module(network(), SHAPE, QUICK, replace(eager, name="graph", prepare=prepare))
+    assert latency.conditions["passes_per_call"] == 4
+    eager_ms = latency.conditions["eager_ms"]
+    assert isinstance(eager_ms, float)
+    assert eager_ms > latency.median_ms
+    assert latency.conditions["launch_bound"] is True
+    [said] = [warning for warning in latency.warnings if warning.startswith("launch-bound: ")]
+    assert "times the device's own time" in said
+
+
+def test_where_eager_time_is_not_taken_nothing_is_said_of_launches(quickly: Measure) -> None:
+    conditions = quickly(network()).conditions
+    assert (conditions["eager_ms"], conditions["launch_bound"], conditions["passes_per_call"]) == (None, None, 1)
+
+
+def test_a_runtime_that_answers_otherwise_than_the_network_is_a_warning(eager: nas.RuntimeSpec) -> None:
+    def times(factor: float) -> nas.RuntimeSpec:
+        return replace(eager, name="wrong", prepare=lambda net, x, _options: lambda: net(x) * factor)
+
+    said = "runtime 'wrong' answers otherwise than the network in eager mode: by 0.1 of the largest output"
+    assert said in measure_module(network(), SHAPE, QUICK, times(1.1)).warnings
+    assert said not in measure_module(network(), SHAPE, QUICK, times(1.00001)).warnings
+
+
+def test_the_libraries_behind_a_runtime_are_conditions(eager: nas.RuntimeSpec) -> None:
+    spec = replace(eager, libraries=lambda options: {"turbo": f"1.2 on {options.device}"})
+    assert measure_module(network(), SHAPE, QUICK, spec).conditions["runtime_libraries"] == {"turbo": "1.2 on cpu"}
 
 
 def test_the_same_seed_draws_the_same_input(eager: nas.RuntimeSpec) -> None:

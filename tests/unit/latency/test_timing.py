@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from nas.latency.timing import MIN_SAMPLE_S, CudaTimer, HostTimer, timer_of
+import nas
+from nas.latency.timing import MIN_SAMPLE_S, CudaTimer, HostTimer, PassTimer, passes_of, timer_of
 
 if TYPE_CHECKING:
     from conftest import FakeClock
@@ -69,3 +70,17 @@ def test_cuda_calls_stand_alone_between_two_events_on_an_idle_device(monkeypatch
     assert log == ["idle", "record event 1", "call", "record event 2", "wait for event 2", "event 1 to event 2"]
     assert timer(lambda: log.append("call"), repeats=2) == pytest.approx(0.0025)
     assert log.count("idle") == 3
+    log.clear()
+    flushing = CudaTimer("cuda:1", flush=lambda: log.append("flush"))
+    flushing(lambda: log.append("call"))
+    assert log[:4] == ["flush", "idle", "record event 3", "call"], "flushing is no part of what is timed"
+
+
+def test_a_call_of_several_passes_is_timed_by_the_pass(clock: FakeClock) -> None:
+    timer = PassTimer(HostTimer(clock.ns))
+    four = nas.DeviceCall(clock.call(0.2), passes=4)
+    assert (passes_of(four), passes_of(clock.call(0.2))) == (4, 1)
+    assert timer(four) == pytest.approx(0.05)
+    assert timer(four, repeats=3) == pytest.approx(0.05)
+    assert timer(clock.call(0.2)) == pytest.approx(0.2)
+    assert timer.repeats(MIN_SAMPLE_S / 10) == 10

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 import nas
@@ -18,6 +22,7 @@ from nas.latency.environment import describe, fingerprint
 from nas.plugins import load_plugins
 from nas.registry import Origin
 from nas.runtimes import RuntimeRegistry
+from nas.search.prepare import prepare
 
 SHAPE = (3, 16, 16)
 SPECS = {spec.name: spec for spec in nas_metrics.latency.nas_metrics()}
@@ -105,9 +110,63 @@ def test_the_cache_key_holds_what_the_options_mean_on_this_machine(runtimes: Run
         "threads": 1,
         "environment": fingerprint(describe(resolve_device("cpu"))),
         "runtime_version": 1,
+        "runtime_libraries": {},
         "runtime_source": "0123456789ab",
     }
     assert SPECS["latency_ms"].conditions(setting(runtimes, **QUICK)) == found
+
+
+def test_the_library_behind_a_runtime_is_part_of_the_cache_key() -> None:
+    def found(version: str) -> Mapping[str, object]:
+        registry = RuntimeRegistry()
+        spec = nas.RuntimeSpec("turbo", 1, print, libraries=lambda _options: {"libturbo": version})
+        registry.add(spec, Origin("a plugin", "0123456789ab"))
+        return SPECS["latency_ms"].conditions(setting(registry, **QUICK, runtime="turbo"))
+
+    assert found("1.2")["runtime_libraries"] == {"libturbo": "1.2"}
+    assert found("1.2") == found("1.2") != found("1.3")
+
+
+STUDY = """
+[study]
+name = "keys"
+[input]
+shape = [3, 16, 16]
+classes = 10
+[[stages]]
+block = "conv"
+channels = [8, 16]
+[objectives]
+latency_ms = "minimize"
+[columns.latency_ms]
+device = "cpu"
+threads = 1
+"""
+
+
+def keys(folder: Path, *lines: str) -> set[str]:
+    """The key of one and the same network in the column of such a study, with these lines in its table."""
+    (folder / "keys.toml").write_text("\n".join([STUDY, *lines]))
+    return {column.key("a" * 12, {}, 0) for column in prepare(folder / "keys.toml").columns}
+
+
+def test_every_condition_of_a_measurement_is_part_of_its_key(tmp_path: Path) -> None:
+    changes = ["batch = 2", 'dtype = "bfloat16"', 'memory_format = "channels_last"', "fuse = false",
+               'runtime = "openvino"', 'runtime = "onnxruntime"', 'runtime = "compile"']
+    plain = keys(tmp_path)
+    assert keys(tmp_path) == plain
+    different = [keys(tmp_path, change) for change in changes]
+    different.append(keys(tmp_path, 'caches = "warm"  # the default, written out'))
+    assert different.pop() == plain
+    try:
+        torch.set_float32_matmul_precision("medium")
+        different.append(keys(tmp_path))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    if len(os.sched_getaffinity(0)) > 1:
+        (tmp_path / "keys.toml").write_text(STUDY.replace("threads = 1", "threads = 2"))
+        different.append({column.key("a" * 12, {}, 0) for column in prepare(tmp_path / "keys.toml").columns})
+    assert len({*plain}.union(*different)) == 1 + len(different)
 
 
 def test_the_estimate_holds_median_interval_samples_conditions_and_environment(runtimes: RuntimeRegistry) -> None:
