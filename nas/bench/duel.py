@@ -53,6 +53,7 @@ def duel(
     memory_format: str = LatencyOptions.memory_format,
     threads: int | str = LatencyOptions.threads,
     fuse: bool = LatencyOptions.fuse,
+    caches: str = LatencyOptions.caches,
     target: float = LatencyOptions.target,
     max_seconds: float = LatencyOptions.max_seconds,
     max_samples: int = LatencyOptions.max_samples,
@@ -84,7 +85,7 @@ def duel(
         MeasureError: a network cannot be run, see `nas.measure`; or a process failed twice.
     """
     options = LatencyOptions(
-        device, runtime, batch, dtype, memory_format, threads, fuse, target, max_seconds, max_samples
+        device, runtime, batch, dtype, memory_format, threads, fuse, caches, target, max_seconds, max_samples
     )
     limits = Limits(margin, budget_s, max_processes)
     return settle(a, b, options, load_plugins(plugins), limits, seed=seed, tell=tell)

@@ -21,7 +21,7 @@ from nas.latency.processor import CpuTime, foreign_cpus
 from nas.latency.quiet import cpu_threads, no_garbage_collection
 from nas.latency.sampling import warm_up
 from nas.latency.stopping import WARM_UP
-from nas.latency.timing import timer_of
+from nas.latency.timing import PassTimer, passes_of, timer_of
 from nas.network import build, build_network
 from nas.plugins import Plugins, load_plugins
 from nas.worker.messages import Tell
@@ -34,7 +34,7 @@ PREPARING_LIMIT_S = 600.0
 TIMING_SLACK_S = 120.0
 """Beyond what the options allow: of passes that take far longer than they do."""
 
-PAIRS_SECONDS = 0.7
+PAIRS_SECONDS = 2.0
 PAIRS = 20
 """What one process spends on pairs where noise forbids the precision: so long, or so many. A longer look at one process
 tells nothing of the next one."""
@@ -45,7 +45,13 @@ Task = Mapping[str, Any]
 
 
 def task(
-    plugins: Plugins, networks: Sequence[str], options: LatencyOptions, seed: int, order: int, b_first: bool
+    plugins: Plugins,
+    networks: Sequence[str],
+    options: LatencyOptions,
+    seed: int,
+    order: int,
+    b_first: bool,
+    pairs_seconds: float = PAIRS_SECONDS,
 ) -> dict[str, object]:
     """What `paired` is asked, in plain values.
 
@@ -56,6 +62,7 @@ def task(
         seed: draws weights and inputs.
         order: draws the order of the pairs.
         b_first: whether b is built and warmed up first.
+        pairs_seconds: what is spent on pairs at most, or `PAIRS` of them.
     """
     return {
         "files": list(plugins.files),
@@ -66,6 +73,7 @@ def task(
         "seed": seed,
         "order": order,
         "b_first": b_first,
+        "pairs_seconds": pairs_seconds,
     }
 
 
@@ -98,8 +106,7 @@ def paired(arguments: Task, tell: Tell) -> dict[str, object]:
         with held(lock_names(before), lambda: tell.phase("waiting for the device", None)), named("timing the networks"):
             tell.phase("timing", 2 * options.max_seconds + 4 * WARM_UP_SECONDS + TIMING_SLACK_S)
             begin = CpuTime.now()
-            rng = random.Random(arguments["order"])
-            pairs, warm, repeats = _alternated(candidates, order, options, conditions, rng)
+            pairs, warm, repeats = _alternated(candidates, order, options, conditions, arguments)
             foreign = foreign_cpus(begin, CpuTime.now())
     environment = joined(before, describe(conditions.device), foreign)
     return {
@@ -115,13 +122,15 @@ def paired(arguments: Task, tell: Tell) -> dict[str, object]:
             "device": str(conditions.device),
             "runtime": runtime.name,
             "runtime_version": runtime.version,
+            "runtime_libraries": dict(conditions.libraries),
             "batch": options.batch,
             "dtype": options.dtype,
             "memory_format": options.memory_format,
             "threads": conditions.threads,
             "fused": [options.fuse and candidate.folding.complete for candidate in candidates],
-            "caches": "warm",
+            "caches": options.caches,
             "calls_per_sample": repeats,
+            "passes_per_call": [passes_of(candidate.call) for candidate in candidates],
         },
     }
 
@@ -153,17 +162,18 @@ def _alternated(
     order: Sequence[int],
     options: LatencyOptions,
     conditions: Conditions,
-    rng: random.Random,
+    arguments: Task,
 ) -> tuple[Pairs, list[bool], tuple[int, int]]:
     """The pairs, whether each network was warm by then, and how many calls of each make a sample."""
-    timer = timer_of(conditions.device.torch_name)
+    timer = PassTimer(timer_of(conditions.device.torch_name, options.caches))
     rule = WARM_UP[conditions.device.kind]
     cap_s = min(options.max_seconds, WARM_UP_SECONDS)
     with no_garbage_collection(), torch.inference_mode():
         warm = {which: warm_up(candidates[which].call, timer, rule, cap_s) for which in order}
         repeats = timer.repeats(warm[0].level_s), timer.repeats(warm[1].level_s)
-        pair_s = sum(warm[which].level_s * repeats[which] for which in order)
-        seconds = min(options.max_seconds, max(PAIRS_SECONDS, PAIRS * pair_s))
+        calls = candidates[0].call, candidates[1].call
+        pair_s = sum(warm[which].level_s * repeats[which] * passes_of(calls[which]) for which in order)
+        seconds = min(options.max_seconds, max(arguments["pairs_seconds"], PAIRS * pair_s))
         enough = PairRule(options.target, seconds, options.max_samples)
-        pairs = alternate(candidates[0].call, candidates[1].call, timer, enough, rng, repeats=repeats)
+        pairs = alternate(*calls, timer, enough, random.Random(arguments["order"]), repeats=repeats)
     return pairs, [warm[0].stable, warm[1].stable], repeats
