@@ -30,7 +30,7 @@ from nas.zoo.timm_blocks import BlockStrings
 Network = Architecture | Opaque | BlockStrings
 
 MARGIN = 0.02
-BUDGET_S = 240.0
+BUDGET_S = 300.0
 MAX_PROCESSES = 24
 MAX_BUDGET_S = 86_400.0
 
@@ -73,7 +73,7 @@ def duel(
             `max_seconds` and `max_samples` are of the pairs of one process.
         margin: ratios from 1 / (1 + margin) to 1 + margin are called no difference.
         budget_s: no process is started that is likely to end later than this; there is one process in any case.
-        max_processes: nor more than these, 6 to 100. The verdict's strictness depends on it, see `nas.bench.verdict`.
+        max_processes: nor more than these, 7 to 100. The verdict's strictness depends on it, see `nas.bench.verdict`.
         plugins: local files with further blocks and runtimes.
         seed: draws weights, inputs and orders.
         tell: is told what is being done, about twice a process.

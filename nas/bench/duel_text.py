@@ -40,7 +40,7 @@ def duel_text(duel: Duel) -> Group:
     parts: list[RenderableType] = [
         table,
         Text(one_line(duel.said()), style=STYLES[duel.verdict]),
-        Text(f"b / a: {duel.interval()}, 95 %"),
+        Text(f"b / a: {duel.interval()}"),
         Text(strip(duel)),
         Text(looked, style="dim"),
     ]

@@ -34,10 +34,10 @@ PREPARING_LIMIT_S = 600.0
 TIMING_SLACK_S = 120.0
 """Beyond what the options allow: of passes that take far longer than they do."""
 
-PAIRS_SECONDS = 2.0
+PAIRS_SECONDS = 3.0
 PAIRS = 20
-"""What one process spends on pairs where noise forbids the precision: so long, or so many. A longer look at one process
-tells nothing of the next one."""
+"""What one process spends on pairs where noise forbids the precision: so long, about as long as it took to start; or so
+many. A longer look at one process tells nothing of the next one."""
 WARM_UP_SECONDS = 2.0
 """At most of a network's budget, of which warm-up takes a share."""
 

@@ -40,7 +40,7 @@ class Duel:
         a, b: the networks' names, or the `arch_id` of one that has no name.
         verdict: of b: `faster`, `slower`, `no_difference` (nothing beyond the margin), or `undecided`.
         ratio: b's time over a's: 1.05 where b takes 5 % longer.
-        low, high: the 95 % interval of the ratio, over fresh processes of this machine in these conditions, valid
+        low, high: the 97 % interval of the ratio, over fresh processes of this machine in these conditions, valid
             although it was looked at after each process; 0 and infinity where there were too few of them.
         a_ms, b_ms: a pass in milliseconds: the median over the processes of their medians.
         margin: ratios from 1 / (1 + margin) to 1 + margin are no difference.
@@ -87,16 +87,12 @@ class Duel:
         return {
             "faster": f"{self.b} is {percent} faster than {self.a}",
             "slower": f"{self.b} is {percent} slower than {self.a}",
-            "no_difference": f"no difference beyond {self.margin:.3g} between {self.a} and {self.b}",
+            "no_difference": f"no difference beyond {100 * self.margin:g} % between {self.a} and {self.b}",
             "undecided": f"undecided between {self.a} and {self.b}",
         }[self.verdict]
 
     def interval(self) -> str:
-        """The ratio with its interval: `ratio 1.051 [1.038, 1.066]`."""
+        """The ratio with its interval: `ratio 1.051 [1.038, 1.066] at 97 %`."""
         if not math.isfinite(self.high):
             return f"ratio {self.ratio:.4g}, too few processes for an interval"
-        return f"ratio {self.ratio:.4g} [{rounded(self.low)}, {rounded(self.high)}]"
-
-    def confidence(self) -> float:
-        """The confidence of the interval."""
-        return 1 - ERROR
+        return f"ratio {self.ratio:.4g} [{rounded(self.low)}, {rounded(self.high)}] at {100 * (1 - ERROR):g} %"

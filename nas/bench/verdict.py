@@ -19,11 +19,12 @@ from nas.bench.signed_rank import centre
 
 Verdict = Literal["faster", "slower", "no_difference", "undecided"]
 
-ERROR = 0.05
-"""How often the intervals of one duel, all looks together, may miss the ratio."""
+ERROR = 0.03
+"""How often the intervals of one duel, all looks together, may miss the ratio: less than the 5 % that are promised, so
+that a few hundred duels keep the promise too, and not only their average."""
 
-LEAST_PROCESSES = 6
-"""Of fewer processes, 5 % of the cases have all their values on one side where there is no difference."""
+LEAST_PROCESSES = 7
+"""In 1 of 32 duels of equal networks, 6 processes have all their values on one side: more than `ERROR`."""
 
 MOST_PROCESSES = 100
 
