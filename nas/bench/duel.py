@@ -153,7 +153,10 @@ def _network(network: Network, plugins: Plugins) -> Architecture | Opaque:
         return network
     if isinstance(network, Architecture):
         return canonical_with(network, plugins)
-    return resolve(network, plugins)
+    if isinstance(network, str | list | tuple):
+        return resolve(network, plugins)
+    raise SpecError(f"{type(network).__name__}: a duel builds its networks in fresh processes, so it takes a name, a "
+                    "text, an architecture or an opaque network")
 
 
 def _roles(rng: random.Random, processes: int) -> Iterator[bool]:
