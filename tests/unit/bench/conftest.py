@@ -36,6 +36,8 @@ class Processes:
         self.answers: Iterable[Any] = iter(())
         self.asked: list[Mapping[str, Any]] = []
 
+    answer = staticmethod(answer)
+
     def __call__(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         self.asked.append(asked)
         told = next(iter(self.answers))

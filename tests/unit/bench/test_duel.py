@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from torch import nn
@@ -18,7 +18,8 @@ from nas.latency.options import LatencyOptions
 from nas.plugins import load_plugins
 from nas.zoo import canonical_with
 
-from .conftest import Processes, answer
+if TYPE_CHECKING:
+    from conftest import Processes
 
 SMALL = nas.Architecture(
     input_shape=(3, 32, 32), stages=(nas.Stage("conv", 1, 1, 8, 2),), stem=nas.Stem(channels=8), classes=4
@@ -141,8 +142,8 @@ def test_names_are_kept_and_texts_are_known_by_their_id(processes: Processes) ->
 
 
 def test_warnings_name_the_network_and_how_many_processes(processes: Processes) -> None:
-    doubtful = answer(0.05, doubts=["others were busy"], warm=[True, False], warnings=[["unfolded"], []])
-    changed = answer(0.05, environment={"host": "here", "torch": "3", "state": {}})
+    doubtful = processes.answer(0.05, doubts=["others were busy"], warm=[True, False], warnings=[["unfolded"], []])
+    changed = processes.answer(0.05, environment={"host": "here", "torch": "3", "state": {}})
     processes.answers = itertools.chain([doubtful, doubtful, doubtful, changed], itertools.repeat(0.05))
     duel = small()
     assert duel.warnings == (

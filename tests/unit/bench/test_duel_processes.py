@@ -16,7 +16,10 @@ from nas.plugins import load_plugins
 from nas.worker import Tell
 from nas.zoo import canonical_with
 
-from .test_duel import LARGER, SMALL
+SMALL, LARGER = (
+    nas.Architecture((3, 32, 32), (nas.Stage("conv", 1, repeats, 8, 2),), stem=nas.Stem(channels=8), classes=4)
+    for repeats in (1, 3)
+)
 
 BLOCK = """
 import nas
