@@ -1,7 +1,7 @@
 """How often the rule of duels errs on samples of this machine: `python tests/benchmarks/duel_real.py NETWORK`.
 
-A network is timed against itself in fresh processes (`--record N` of them; what is recorded is kept in `--file`), and
-the rule is tried on duels that are drawn from these processes with replacement: as they are, where every "faster" and
+A network is timed against itself in fresh processes (`--record N` of them; with `--file` they are added to those that
+the file holds), and the rule is tried on duels that are drawn from these processes with replacement: as they are, where every "faster" and
 "slower" is an error, and with b made 5 % slower, which is to be seen. Drawn is a process and, for each of the two roles
 in it, one of the names: so that what the process recorded first is a as often as b.
 """
@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench.alternation import LEAST_PAIRS
 from nas.bench.duel import MARGIN, MAX_PROCESSES
 from nas.bench.pair import PAIRS_SECONDS, task
 from nas.bench.verdict import Judgement, Rule, rule
@@ -60,12 +59,18 @@ def fight(values: np.ndarray, judge: Rule, rng: np.random.Generator, slowdown: f
     return judgement, n
 
 
+def median_error(logs: np.ndarray) -> float:
+    """The standard error of the median, from the quartiles: spikes do not count for more than they move it."""
+    low, high = np.quantile(logs, [0.25, 0.75])
+    return float((high - low) / 1.349 * 1.2533 / math.sqrt(len(logs)))
+
+
 def try_rule(found: list[dict[str, Any]], tries: int, processes: int) -> None:
     judge = rule(processes, MARGIN)
     values = np.array([float(np.median(each["logs"])) for each in found])
-    within = np.median([np.std(each["logs"]) * 1.2533 / math.sqrt(len(each["logs"])) for each in found])
+    within = np.median([median_error(np.array(each["logs"])) for each in found])
     print(f"{len(values)} processes: log ratios have mean {values.mean():+.4f}, standard deviation {values.std(ddof=1):.4f}, "
-          f"of which the pairs of a process explain {within:.4f}")
+          f"of which the pairs' own spread explains {within:.4f}, were they independent")
     for slowdown in (1.0, 1.05, 1.10):
         rng = np.random.default_rng(0)
         duels = [fight(values, judge, rng, slowdown) for _ in range(tries)]
@@ -83,14 +88,17 @@ def main() -> None:
     parser.add_argument("--record", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=240.0)
     parser.add_argument("--pairs-seconds", type=float, default=PAIRS_SECONDS)
-    parser.add_argument("--file", type=Path, default=Path("duel_real.json"))
+    parser.add_argument("--file", type=Path)
     parser.add_argument("--tries", type=int, default=400)
     parser.add_argument("--processes", type=int, default=MAX_PROCESSES)
     args = parser.parse_args()
-    found = json.loads(args.file.read_text()) if args.file.exists() else []
+    found = json.loads(args.file.read_text()) if args.file and args.file.exists() else []
     found += record(args.network, args.record, args.seconds, args.pairs_seconds)
-    args.file.write_text(json.dumps(found))
-    try_rule([each for each in found if len(each["logs"]) >= LEAST_PAIRS // 2], args.tries, args.processes)
+    if args.file:
+        args.file.write_text(json.dumps(found))
+    if len(found) < 2:
+        parser.error("there are fewer than two processes to draw from: record some with --record 20")
+    try_rule(found, args.tries, args.processes)
 
 
 if __name__ == "__main__":
