@@ -21,6 +21,7 @@ from nas.latency.environment import STATE, lasting
 from nas.latency.options import LatencyOptions, find_runtime
 from nas.latency.sampling import Clock
 from nas.latency.statistics import median
+from nas.network import try_network
 from nas.outcomes import TRIED_TWICE
 from nas.plugins import Plugins, load_plugins
 from nas.worker import Worker
@@ -153,13 +154,18 @@ def settle(
 
 
 def _network(network: Network, plugins: Plugins) -> Architecture | Opaque:
-    if isinstance(network, Opaque):
-        return network
-    if isinstance(network, Architecture):
-        return canonical_with(network, plugins)
-    if isinstance(network, str | list | tuple):
-        return resolve(network, plugins)
-    raise SpecError(f"{type(network).__name__}: a duel builds its networks in fresh processes, so it takes a name, a "
+    """It, canonical, after each of its blocks was built once without weights."""
+    value: object = network
+    if isinstance(value, str | list | tuple):
+        value = resolve(value, plugins)
+    elif isinstance(value, Architecture):
+        value = canonical_with(value, plugins)
+    if isinstance(value, Architecture):
+        try_network(value, plugins.blocks)
+        return value
+    if isinstance(value, Opaque):
+        return value
+    raise SpecError(f"{type(value).__name__}: a duel builds its networks in fresh processes, so it takes a name, a "
                     "text, an architecture or an opaque network")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +33,23 @@ LARGER = nas.Architecture(
 
 def small(**changed: Any) -> nas.Duel:
     return nas.duel(SMALL, LARGER, "cpu", **{"threads": 1, **changed})
+
+
+def test_a_block_that_does_not_build_is_told_before_any_process_is_started(processes: Processes, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("""
+import nas
+
+def build(io):
+    raise ValueError("no such width")
+
+@nas.hookimpl
+def nas_blocks():
+    return [nas.BlockSpec("broken", version=1, build=build, params={})]
+""")
+    with pytest.raises(BlockError, match="no such width"):
+        nas.duel(replace(SMALL, stages=(nas.Stage("broken", 1, 1, 8, 1),)), SMALL, "cpu", plugins=[file])
+    assert processes.asked == []
 
 
 def test_a_difference_that_every_process_sees_is_called_at_the_first_look(processes: Processes) -> None:
@@ -160,6 +179,7 @@ def test_warnings_name_the_network_and_how_many_processes(processes: Processes) 
         (("mobilenet_v9", SMALL), {}, SpecError, "unknown network 'mobilenet_v9' (did you mean"),
         ((SMALL, "torchvision:resnet5"), {}, SpecError, "resnet50"),
         ((SMALL, nas.Architecture((3, 32, 32), (nas.Stage("nothing", 1, 1, 8, 1),))), {}, BlockError, "nothing"),
+        ((SMALL, replace(SMALL, stages=(nas.Stage("conv", 1, 1, 6, 2, {"groups": 4}),))), {}, BlockError, "groups"),
         ((SMALL, SMALL), {"device": "cuda:99"}, SpecError, "device = 'cuda:99'"),
         ((SMALL, SMALL), {"device": "tpu"}, SpecError, "device = 'tpu': unknown"),
         ((SMALL, SMALL), {"batch": 0}, SpecError, "batch = 0: give a whole number from 1"),
