@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nas.arch import Stage as Stage
     from nas.arch import Stem as Stem
     from nas.bench.duel import duel as duel
-    from nas.bench.result import Duel as Duel
+    from nas.bench.duel_result import Duel as Duel
     from nas.blocks import BlockIO as BlockIO
     from nas.blocks import BlockSpec as BlockSpec
     from nas.cost.count import count as count
@@ -54,7 +54,7 @@ _HOME = {
     "Stage": "nas.arch",
     "Stem": "nas.arch",
     "duel": "nas.bench.duel",
-    "Duel": "nas.bench.result",
+    "Duel": "nas.bench.duel_result",
     "BlockIO": "nas.blocks",
     "BlockSpec": "nas.blocks",
     "count": "nas.cost.count",

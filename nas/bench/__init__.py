@@ -4,6 +4,6 @@
     pair         what one of these processes does: builds both, times them alternately
     alternation  the alternating itself
     verdict      what may be said after so many processes; `signed_rank` and `looks` are its arithmetic
-    result       what a duel answers
+    duel_result  what a duel answers
     duel_text    that for a terminal
 """

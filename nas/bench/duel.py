@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nas.arch import Architecture
+from nas.bench.duel_result import Duel, PairedProcess, StoppedBy
 from nas.bench.pair import task
-from nas.bench.result import Duel, PairedProcess, StoppedBy
 from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES, Judgement, Rule, rule
 from nas.choices import shown
 from nas.errors import MeasureError, SpecError

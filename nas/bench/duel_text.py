@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from nas.bench.result import Duel
+from nas.bench.duel_result import Duel
 from nas.numbers import rounded
 from nas.text import one_line
 

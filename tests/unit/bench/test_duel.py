@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from torch import nn
@@ -20,15 +21,50 @@ from nas.latency.options import LatencyOptions
 from nas.plugins import load_plugins
 from nas.zoo import canonical_with
 
-if TYPE_CHECKING:
-    from conftest import Processes
-
 SMALL = nas.Architecture(
     input_shape=(3, 32, 32), stages=(nas.Stage("conv", 1, 1, 8, 2),), stem=nas.Stem(channels=8), classes=4
 )
 LARGER = nas.Architecture(
     input_shape=(3, 32, 32), stages=(nas.Stage("conv", 1, 3, 8, 2),), stem=nas.Stem(channels=8), classes=4
 )
+
+
+def answer(log_ratio: float, **changed: Any) -> dict[str, Any]:
+    """What a process says in which b takes exp(log_ratio) times as long as a."""
+    return {
+        "a_s": [0.010, 0.020, 0.010],
+        "b_s": [0.010 * math.exp(log_ratio), 0.020 * math.exp(log_ratio), 0.011 * math.exp(log_ratio)],
+        "precise": True,
+        "warm": [True, True],
+        "foreign_cpus": 0.1,
+        "environment": {"host": "here", "torch": "2", "state": {"before": {}, "after": {}, "foreign_cpus": 0.1}},
+        "warnings": [[], []],
+        "doubts": [],
+        "conditions": {"device": "cpu", "threads": 1, "fused": [True, True]},
+        **changed,
+    }
+
+
+class Processes:
+    """Takes the place of real processes; `asked` is what each was told to do."""
+
+    def __init__(self) -> None:
+        self.answers: Iterable[Any] = iter(())
+        self.asked: list[Mapping[str, Any]] = []
+
+    def __call__(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.asked.append(asked)
+        told = next(iter(self.answers))
+        if isinstance(told, Exception):
+            raise told
+        return answer(told) if isinstance(told, float) else told
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    ours = Processes()
+    monkeypatch.setattr(nas.bench.duel, "_in_fresh_process", ours)
+    return ours
 
 
 def small(**changed: Any) -> nas.Duel:
@@ -161,8 +197,8 @@ def test_names_are_kept_and_texts_are_known_by_their_id(processes: Processes) ->
 
 
 def test_warnings_name_the_network_and_how_many_processes(processes: Processes) -> None:
-    doubtful = processes.answer(0.05, doubts=["others were busy"], warm=[True, False], warnings=[["unfolded"], []])
-    changed = processes.answer(0.05, environment={"host": "here", "torch": "3", "state": {}})
+    doubtful = answer(0.05, doubts=["others were busy"], warm=[True, False], warnings=[["unfolded"], []])
+    changed = answer(0.05, environment={"host": "here", "torch": "3", "state": {}})
     processes.answers = itertools.chain([doubtful, doubtful, doubtful, changed], itertools.repeat(0.05))
     duel = small()
     assert duel.warnings == (

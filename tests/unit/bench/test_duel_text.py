@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from nas.bench.duel_result import Duel, PairedProcess
 from nas.bench.duel_text import WIDTH, duel_text, strip
-from nas.bench.result import Duel, PairedProcess
 
 
 def process(ratio: float) -> PairedProcess:
