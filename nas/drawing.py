@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 
 GREY, RED, BLUE, INK, GRID = "#9aa3ad", "#d1495b", "#2f6f9f", "#24292f", "#e6e8eb"
 FONT = "system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"
@@ -32,3 +35,46 @@ def labels(texts: Sequence[str], points: Sequence[tuple[float, float]]) -> Itera
                 taken.append(box)
                 yield text, (left, base)
                 break
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text on its base line; `x` is its start, middle or end, and `leader` the end of a line that leads to it."""
+
+    text: str
+    x: float
+    base: float
+    anchor: str
+    leader: tuple[float, float] | None
+
+
+def led_labels(
+    texts: Sequence[str], points: Sequence[tuple[float, float]], within: Box, size: float = 10.0,
+    avoided: Sequence[tuple[float, float]] = (),
+) -> Iterator[Label | None]:
+    """A label for each point that covers no point and no other label, as near to its point as that can be, with a
+    line to it where it lies away; None where there is no such place at all. `avoided` are further points.
+    """
+    taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in (*points, *avoided)]
+    for text, (x, y) in zip(texts, points, strict=True):
+        width, found = 0.56 * size * len(text), None
+        for away, turn in product((10, 16, 24, 34, 46, 60, 76, 94), range(16)):
+            angle = (turn // 2 if turn % 2 else -(turn // 2)) * math.pi / 8  # from the right, to both sides
+            across, down = x + away * math.cos(angle), y - away * math.sin(angle)
+            anchor = "start" if math.cos(angle) > 0.3 else "end" if math.cos(angle) < -0.3 else "middle"
+            left = across - width * {"start": 0, "middle": 0.5, "end": 1}[anchor]
+            box = (left - 2, down - size / 2 - 1, left + width + 2, down + size / 2 + 1)
+            inside = box[0] >= within[0] and box[1] >= within[1] and box[2] <= within[2] and box[3] <= within[3]
+            if inside and not any(_overlap(box, other) for other in taken):
+                found = Label(text, across, down + 0.35 * size, anchor, (across, down) if away > 16 else None)
+                taken.append(box)
+                break
+        yield found
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -8,8 +8,10 @@ ITS_OWN_FAULT = ("oom", "invalid", "nan", "timeout", "device_error", "metric_err
 NOT_ITS_FAULT = ("worker_died", "throttled", "contaminated", "interrupted")
 """The machine failed it: the trial does not count, and its candidate is tried again."""
 
-NEEDS_A_FRESH_WORKER = ("oom", "device_error", "throttled", "contaminated")
-"""After these, what else runs in the same process may fail, or be slow, by no fault of its own."""
+NEEDS_A_FRESH_WORKER = ("oom", "device_error", "throttled")
+"""After these, what else runs in the same process may fail, or be slow, by no fault of its own. Not so after
+`contaminated`: only the process that found the machine to be other than usual knows what is usual.
+"""
 
 TRIED_TWICE = (*ITS_OWN_FAULT, "worker_died", "throttled", "contaminated")
 """A measurement that ends so is tried once more, alone, before its outcome is believed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import product
@@ -117,9 +118,11 @@ def check(setting: nas.Setting) -> str | None:
     try:
         rows = _rows(content)
         for digits in product(BLOCKS, repeat=8):
-            row = rows["".join(digits)]
-            list(map(float, [row["mean_acc"], *row["test_acc"]]))
-    except (ValueError, KeyError, TypeError) as error:
+            key = "".join(digits)
+            figures = [rows[key]["mean_acc"], *rows[key]["test_acc"]]
+            if len(figures) == 1 or not all(isinstance(each, int | float) and math.isfinite(each) for each in figures):
+                raise ValueError(f"{key}: its accuracies are not finite numbers")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         cause = f"{type(error).__name__}: {str(error)[:60]}"
         return f"table = {str(setting.options['table'])!r} is not the table of NAS-Bench-Macro ({cause}).\n{ORIGIN}"
     return None

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 STYLES = {"faster": "bold green", "slower": "bold red", "no_difference": "bold", "undecided": "bold yellow"}
 WHY = {
     "verdict": "",
-    "processes": "; the processes were used up: allow more with a higher max_processes",
-    "seconds": "; the time was used up: allow more with a higher budget_s",
+    "processes": "; not decided by so many processes: `max_processes` of nas.duel allows more",
+    "seconds": "; not decided in this time: `budget_s` of nas.duel allows more",
 }
 WIDTH = 48
 """Characters of the strip of processes."""

@@ -16,6 +16,7 @@ from nas.latency.candidate import Candidate, memory_given_back, prepare_candidat
 from nas.latency.environment import describe, doubts, joined, lock_names
 from nas.latency.faults import named
 from nas.latency.lock import held
+from nas.latency.numerics import compute_as, numerics
 from nas.latency.options import Conditions, LatencyOptions, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
 from nas.latency.quiet import cpu_threads, no_garbage_collection
@@ -70,6 +71,7 @@ def task(
         "sources": _sources(plugins, networks, options),
         "networks": list(networks),
         "options": options.as_dict(),
+        "numerics": numerics(),
         "seed": seed,
         "order": order,
         "b_first": b_first,
@@ -85,6 +87,7 @@ def paired(arguments: Task, tell: Tell) -> dict[str, object]:
     """
     tell.phase("loading plugins", LOADING_LIMIT_S)
     plugins = load_plugins(arguments["files"], arguments["entry_points"])
+    compute_as(arguments["numerics"])
     options = LatencyOptions.of(arguments["options"])
     _refuse_edited(arguments["sources"], _sources(plugins, arguments["networks"], options))
     networks = [resolve(text, plugins) for text in arguments["networks"]]

@@ -20,6 +20,11 @@ PluginFiles = Annotated[
 ]
 NoPlugins = Annotated[bool, typer.Option("--no-plugins", help="Leave out plugins of other installed packages.")]
 
+MixEnvironments = Annotated[bool, typer.Option(
+    "--mix-environments",
+    help="Take values of other machines, drivers or versions of torch for comparable: one front holds them all.",
+)]
+
 
 def program() -> str:
     """How this program was called, for a command that can be typed again: "nas" where the shell finds it."""

@@ -17,6 +17,7 @@ def command(
     storage: options.Storage = options.STORAGE,
     format: Annotated[str, typer.Option(metavar="FORMAT", help="table, csv, json, parquet, md or html.")] = "table",  # noqa: A002  # the option's name
     out: Annotated[Path | None, typer.Option(metavar="PATH", help="A file to write; default: standard output.")] = None,
+    mix_environments: options.MixEnvironments = False,
 ) -> None:
     """Read a study: its front as a table, or every trial as CSV, JSON, Parquet, Markdown or HTML."""
     from nas.report.render import formats, render
@@ -28,18 +29,18 @@ def command(
     if format == "table" and out is None:
         from nas.report.terminal import summary_table
 
-        options.output().print(summary_table(load_report(study, storage)))
+        options.output().print(summary_table(load_report(study, storage, mix_environments=mix_environments)))
         return
     if format == "md" and out is not None:
         from nas.report.page import write_page
 
-        report = load_report(study, storage)
+        report = load_report(study, storage, mix_environments=mix_environments)
         try:
             typer.echo("wrote " + " and ".join(map(str, write_page(report, out))))
         except NasError as error:
             raise type(error)(f"--out: {error}") from None
         return
-    text = render(load_report(study, storage, params=True), format)
+    text = render(load_report(study, storage, params=True, mix_environments=mix_environments), format)
     data = text.encode() if isinstance(text, str) else text
     if out is None:
         if isinstance(text, bytes) and sys.stdout.isatty():

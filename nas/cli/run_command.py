@@ -39,6 +39,7 @@ def command(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not measure the front again in the end, in fresh processes.")
     ] = False,
+    mix_environments: options.MixEnvironments = False,
 ) -> None:
     """Search the networks of a study, and keep every measurement; go on where an earlier run stopped."""
     from rich.console import Console
@@ -53,7 +54,7 @@ def command(
             ready = prepare(study, plugin or (), device, entry_points=not no_plugins)
         name = ready.spec.study.name
         with shown(name, console) as observer:
-            carry_out(ready, trials, storage, observer, verify=not no_verify)
+            carry_out(ready, trials, storage, observer, not no_verify, mix_environments)
     except KeyboardInterrupt:
         again = [options.program(), "run", str(study), "--storage", storage]
         again += ["--trials", str(trials)] if trials is not None else []
@@ -61,20 +62,21 @@ def command(
         again += ["--no-plugins"] if no_plugins else []
         again += ["--device", device] if device is not None else []
         again += ["--no-verify"] if no_verify else []
+        again += ["--mix-environments"] if mix_environments else []
         console.print("stopped; all that is finished is saved. Go on with:")
         console.print(shlex.join(again), soft_wrap=True, markup=False)
         raise typer.Exit(130) from None
-    _conclude(name, storage, console)
+    _conclude(name, storage, console, mix_environments)
 
 
-def _conclude(name: str, storage: str, console: Console) -> None:
+def _conclude(name: str, storage: str, console: Console, mix_environments: bool) -> None:
     """Shows the front, and writes the report beside the database."""
     from nas.report.page import write_page
     from nas.report.report import load_report
     from nas.report.terminal import summary_table
     from nas.store.location import database_path
 
-    report = load_report(name, storage)
+    report = load_report(name, storage, mix_environments=mix_environments)
     options.output().print(summary_table(report))
     database = database_path(storage)
     page = database.parent / "nas-reports" / f"{name}.md"

@@ -7,6 +7,7 @@
     timing    how one call is timed, on the host's clock or the device's
     launches  whether a network waits for the host that launches its kernels
     sampling  warm up until the level is stable, then sample until the median is known well enough
+    contamination  whether the machine stayed as it was meanwhile, and another try where it did not
     statistics, stopping   the arithmetic of that, without a clock
     quiet     threads and garbage collection while timing
     environment, processor, gpu   what the machine is, and what it was doing

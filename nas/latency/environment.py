@@ -16,6 +16,9 @@ from nas.latency.device import Device
 STATE = "state"
 """The one key of an environment whose value changes from moment to moment."""
 
+WAITED = 0.05
+"""A share of the time that a process may wait for a CPU before that is worth a warning."""
+
 BUSY = 0.25
 """CPUs that others may take beyond the idle ones before that is worth a warning: the clock ticks are coarse."""
 
@@ -103,20 +106,38 @@ def joined(before: Mapping[str, object], after: Mapping[str, object], foreign: f
     return lasting(before) | {STATE: {"before": before[STATE], "after": after[STATE], "foreign_cpus": foreign}}
 
 
-def doubts(environment: Mapping[str, object], threads: int) -> Iterator[str]:
-    """What in the state of a `joined` environment speaks against what was measured in it, with `threads` threads."""
+def doubts(environment: Mapping[str, object], threads: int, waited: float = 0.0) -> Iterator[str]:
+    """What in the state of a `joined` environment speaks against what was measured in it, with `threads` threads, of
+    which none had a CPU for the share `waited` of the time.
+    """
     state: Any = environment[STATE]
     cpus: Any = environment["cpus"]
     foreign, after = state["foreign_cpus"], state["after"]
+    if waited > WAITED:
+        yield f"for {waited:.0%} of the time it waited for a CPU"
     if foreign is not None and foreign + threads > cpus + BUSY:
         yield (f"other processes kept {foreign:g} of {cpus} CPUs busy while {threads} threads were timed: "
                "this is the latency of a busy machine")
     if after.get("unavailable"):
         yield after["unavailable"]
-    if after.get("throttle_reasons"):
-        yield f"the GPU was throttled: {', '.join(after['throttle_reasons'])}"
-    if after.get("foreign_processes"):
-        yield f"other processes use this GPU: {', '.join(map(str, after['foreign_processes']))}"
+    if reasons := _either(state, "throttle_reasons"):
+        yield f"the GPU was throttled: {', '.join(reasons)}"
+    if others := _either(state, "foreign_processes"):
+        yield f"other processes use this GPU: {', '.join(map(str, others))}"
+
+
+def throttled(environment: Mapping[str, object]) -> bool:
+    """Whether heat or failing power lowered the clocks of the GPU of a `joined` environment, before or after timing.
+
+    Its own power limit does not count: small cards run at theirs whenever they have work, it is part of the
+    environment, and warned of.
+    """
+    return any(reason in gpu.SEVERE for reason in _either(environment[STATE], "throttle_reasons"))
+
+
+def _either(state: Any, fact: str) -> list[Any]:
+    """What a list of the state holds before or after a measurement, each thing once."""
+    return list(dict.fromkeys(item for moment in ("before", "after") for item in state[moment].get(fact) or ()))
 
 
 def lasting(environment: Mapping[str, object]) -> dict[str, object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 UNAVAILABLE = "GPU clocks, temperature, throttling and other processes are unknown: {cause}"
@@ -19,6 +20,9 @@ _REASONS = {
     "sw_thermal_slowdown": "SwThermalSlowdown",
     "sw_power_cap": "SwPowerCap",
 }
+
+SEVERE = frozenset(_REASONS) - {"sw_power_cap"}
+"""Reasons that speak of a card that is too hot, or gets too little power."""
 
 
 @contextmanager
@@ -36,8 +40,8 @@ def facts(uuid: str) -> tuple[dict[str, object], dict[str, object], str | None]:
     """What a GPU is, what it is doing, and why that is unknown where it is.
 
     `uuid` is the GPU's, as torch tells it, since indices differ between torch and the library. The first mapping
-    (driver, power limit, maximal clocks) lasts; the second (clocks, temperature, throttle reasons, processes other
-    than this one) is of this moment.
+    (driver, power limit, maximal clocks, MIG, MPS) lasts; the second (clocks, temperature, throttle reasons, processes
+    other than this one) is of this moment.
     """
     try:
         with _library() as nvml:
@@ -65,7 +69,23 @@ def _lasting(nvml: Any, handle: Any) -> dict[str, object]:
         "power_limit_w": None if milliwatts is None else round(milliwatts / 1000),
         "max_sm_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)),
         "max_memory_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_MEM)),
+        "mig": _asked(nvml, lambda: _is_slice(nvml, handle)),
+        "mps": _mps_runs(),
+        "mps_thread_percentage": os.environ.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"),
     }
+
+
+def _is_slice(nvml: Any, handle: Any) -> bool:
+    """Whether the device is an instance of a GPU that is split (MIG), or a GPU that is."""
+    if nvml.nvmlDeviceIsMigDeviceHandle(handle):
+        return True
+    current, _pending = nvml.nvmlDeviceGetMigMode(handle)
+    return bool(current == nvml.NVML_DEVICE_MIG_ENABLE)
+
+
+def _mps_runs() -> bool:
+    """Whether NVIDIA's multi-process service is there, through which CUDA then runs: its control pipe says so."""
+    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()  # its own default
 
 
 def _momentary(nvml: Any, handle: Any) -> dict[str, object]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,11 @@ from torch import nn
 
 from nas.arch import Architecture
 from nas.errors import SpecError
+from nas.latency import contamination
 from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference
+from nas.latency.contamination import Pace, Usual, pace
 from nas.latency.device import Device
-from nas.latency.environment import describe, doubts, fingerprint, joined, lock_names
+from nas.latency.environment import describe, doubts, fingerprint, joined, lock_names, throttled
 from nas.latency.faults import named
 from nas.latency.launches import launch_bound, launched_s
 from nas.latency.lock import held
@@ -23,7 +27,7 @@ from nas.latency.processor import CpuTime, foreign_cpus
 from nas.latency.quiet import cpu_threads, no_garbage_collection
 from nas.latency.reference import VERSION as REFERENCE_VERSION
 from nas.latency.result import Latency
-from nas.latency.sampling import Samples, WarmUp, reference_every, sample, warm_up
+from nas.latency.sampling import Samples, WarmUp, reference_every, sample, unknown, warm_up
 from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
 from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budget_s
 from nas.latency.timing import Call, PassTimer, passes_of, timer_of
@@ -116,7 +120,9 @@ def measure_module(
 ) -> Latency:
     """The latency of a module that takes (batch, *input_shape); the module itself is copied, not touched.
 
-    While it is timed, nobody else on this host times on its device, see `nas.latency.lock`. `phase` is told what
+    While it is timed, nobody else on this host times on its device, see `nas.latency.lock`. A measurement during which
+    the machine has changed is repeated while `max_seconds` allow, see `nas.latency.contamination`; where that does not
+    help, or a GPU was throttled, the answer's `outcome` says so. `phase` is told what
     begins, and how many seconds it may last at most before it must have hung (None: it waits for others).
 
     Raises:
@@ -127,6 +133,7 @@ def measure_module(
     device = conditions.device
     before = describe(device)
     limit_s = 2 * options.max_seconds + TIMING_SLACK_S
+    usual = _USUAL[str(device), options.dtype, options.memory_format, conditions.threads]
     with memory_given_back(device), cpu_threads(conditions.threads), torch.no_grad():
         phase("preparing", PREPARING_LIMIT_S)
         candidate = prepare_candidate(network, input_shape, options, conditions, seed)
@@ -134,10 +141,15 @@ def measure_module(
         with held(lock_names(before), lambda: phase("waiting for the device", None)), named("timing the network"):
             phase("timing", limit_s)
             begin = CpuTime.now()
-            timed = _time(candidate.call, reference, options, device)
+            timed, *discarded = _steadily(lambda: _time(candidate.call, reference, options, device), usual, options)
             foreign = foreign_cpus(begin, CpuTime.now())
-    environment = joined(before, describe(device), foreign)
-    return _latency(options, conditions, candidate, timed, environment)
+            after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
+    environment = joined(before, after, foreign)
+    return _latency(options, conditions, candidate, timed, discarded, environment)
+
+
+_USUAL: dict[tuple[str, str, str, int], Usual] = defaultdict(Usual)
+"""What the reference usually takes in this process, by the conditions that it is prepared under."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +157,30 @@ class _Timed:
     warm: WarmUp
     repeats: int  # calls in a sample
     samples: Samples
+    pace: Pace
     launched_s: float | None  # a pass that the host launches, where the candidate's own is the device's alone
+    moved: str = ""  # how the machine moved meanwhile, see `nas.latency.contamination`
+
+    @property
+    def waited(self) -> float:
+        """Share of the time in which this process had no CPU; 0 where the look was too short to tell."""
+        return self.pace.waited if contamination.is_long(self.samples) else 0.0
+
+
+def _steadily(once: Callable[[], _Timed], usual: Usual, options: LatencyOptions) -> list[_Timed]:
+    """A measurement during which the machine did not move, else the one on the fastest machine; then the others."""
+
+    def moved(timed: _Timed) -> str:
+        if not contamination.is_long(timed.samples):
+            return ""
+        return contamination.moved_within(timed.samples) or usual.moved(timed.pace)
+
+    attempts = contamination.until_steady(once, moved, options.max_seconds)
+    judged = [replace(timed, moved=moved) for timed, moved in attempts]
+    judged.sort(key=lambda timed: (bool(timed.moved), timed.pace.level))
+    if contamination.is_long(judged[0].samples):
+        usual.remember(judged[0].pace)
+    return judged
 
 
 def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Device) -> _Timed:
@@ -157,9 +192,10 @@ def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Dev
         repeats = timer.repeats(warm.level_s)
         left = budget_s(warm.level_s, options.max_seconds) - warm.seconds
         rule = StoppingRule(options.target, left, options.max_samples)
-        every = reference_every(warm.level_s * repeats * passes_of(candidate), reference_level)
-        samples = sample(candidate, reference, timer, rule, repeats=repeats, every=every)
-        return _Timed(warm, repeats, samples, launched_s(candidate, timer))
+        every = reference_every(warm.level_s * repeats * passes_of(candidate), 2 * reference_level)
+        busy = time.process_time if device.kind == "cpu" else unknown
+        samples = sample(candidate, reference, timer, rule, repeats=repeats, every=every, busy=busy)
+        return _Timed(warm, repeats, samples, pace(samples), launched_s(candidate, timer))
 
 
 def _latency(
@@ -167,6 +203,7 @@ def _latency(
     conditions: Conditions,
     candidate: Candidate,
     timed: _Timed,
+    discarded: Sequence[_Timed],
     environment: Mapping[str, object],
 ) -> Latency:
     to_ms = 1e3
@@ -176,7 +213,9 @@ def _latency(
     ratio = median(samples.ratios)
     fused = options.fuse and folding.complete
     notices = [conditions.device.notice] if conditions.device.notice else []
-    warnings = [*notices, *candidate.warnings, *doubts(environment, conditions.threads)]
+    warnings = [*notices, *candidate.warnings, *doubts(environment, conditions.threads, timed.waited)]
+    if timed.moved:
+        warnings.append(f"contaminated, in each of {1 + len(discarded)} attempts: {timed.moved}")
     launched = timed.launched_s
     if launched is not None and launch_bound(launched, median(times)):
         warnings.append(f"launch-bound: {launched * to_ms:.4g} ms where the host launches each kernel, "
@@ -195,6 +234,8 @@ def _latency(
         reference_samples_ms=tuple(value * to_ms for value in samples.reference_s),
         fused=fused,
         stopped_by=samples.stopped_by,
+        outcome="throttled" if throttled(environment) else "contaminated" if timed.moved else "ok",
+        discarded_samples_ms=tuple(value * to_ms for other in discarded for value in other.samples.candidate_s),
         environment=environment,
         warnings=tuple(warnings),
         conditions={
@@ -218,12 +259,15 @@ def _latency(
             "stopped_by": samples.stopped_by,
             "target": options.target,
             "coverage": interval.coverage,
+            "attempts": 1 + len(discarded),
+            "discarded": [other.moved for other in discarded],
+            "waited": timed.waited,
             "calls_per_sample": timed.repeats,
             "passes_per_call": passes_of(candidate.call),
             "warm_up_calls": warm.calls,
             "warm_up_seconds": warm.seconds,
             "warm_up_stable": warm.stable,
-            "seconds": warm.seconds + samples.seconds,
+            "seconds": sum(one.warm.seconds + one.samples.seconds for one in (timed, *discarded)),
             "environment": fingerprint(environment),
         },
     )

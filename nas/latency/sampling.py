@@ -14,6 +14,12 @@ from nas.latency.timing import Call, Timer
 Clock = Callable[[], float]
 """Seconds that have passed since some moment."""
 
+
+def unknown() -> float:
+    """The default of how busy this process was: nobody asks, as where a device computes."""
+    return math.nan
+
+
 REFERENCE_SHARE = 0.5
 """The reference takes at most about this share of the candidate's own time."""
 
@@ -34,13 +40,20 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Samples:
-    """What was sampled. `ratios` are candidate over reference, of neighbours in time; all else in seconds a pass."""
+    """What was sampled. `ratios` are candidate over reference, of neighbours in time; all else in seconds.
+
+    `paces` are second passes of the reference, each right after the one in `reference_s`: by then it has the caches to
+    itself, so that they say the same of the machine whatever the candidate is. `moments` has for each of them when it
+    ended, and how long this process had been busy until then.
+    """
 
     candidate_s: tuple[float, ...]
     reference_s: tuple[float, ...]
     ratios: tuple[float, ...]
     stopped_by: StoppedBy
     seconds: float
+    paces: tuple[float, ...]
+    moments: tuple[tuple[float, float], ...]
 
 
 def warm_up(
@@ -80,12 +93,18 @@ def sample(
     repeats: int = 1,
     every: int = 1,
     clock: Clock = time.perf_counter,
+    busy: Clock = unknown,
 ) -> Samples:
-    """Samples the candidate, `repeats` calls each, and the reference once after the first of each `every` of them."""
+    """Samples the candidate, `repeats` calls each, and the reference twice after the first of each `every` of them.
+
+    `busy` tells the CPU seconds that this process has spent.
+    """
     begin = clock()
     samples: list[float] = []
     references: list[float] = []
     ratios: list[float] = []
+    paces: list[float] = []
+    moments: list[tuple[float, float]] = []
     next_check = 1
     stopped_by: StoppedBy | None = None
     while stopped_by is None:
@@ -93,8 +112,11 @@ def sample(
         if (len(samples) - 1) % every == 0:
             references.append(timer(reference))
             ratios.append(samples[-1] / references[-1] if references[-1] > 0 else math.inf)
+            paces.append(timer(reference))
+            moments.append((clock() - begin, busy()))
         elapsed = clock() - begin
         if len(samples) >= next_check or rule.is_spent(samples, elapsed):
             stopped_by = rule.verdict(samples, elapsed)
             next_check = math.ceil(len(samples) * CHECK_GROWTH)
-    return Samples(tuple(samples), tuple(references), tuple(ratios), stopped_by, clock() - begin)
+    seconds = clock() - begin
+    return Samples(tuple(samples), tuple(references), tuple(ratios), stopped_by, seconds, tuple(paces), tuple(moments))

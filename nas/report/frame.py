@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nas.report.report import measurement_frame, report_frame
+from nas.report.report import measurement_frame, read_frame
 from nas.store.store import Store
 
 if TYPE_CHECKING:
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 DEFAULT_STORAGE = "sqlite:///nas.db"
 
 
-def read_report(study: str, storage: str = DEFAULT_STORAGE, params: bool = False) -> pd.DataFrame:
+def read_report(
+    study: str, storage: str = DEFAULT_STORAGE, params: bool = False, mix_environments: bool = False
+) -> pd.DataFrame:
     """A row a trial, failures included, in the order of their numbers.
 
     Columns: trial, state, outcome, arch_id, arch, params, macs, flops, activations, receptive_field; then each column
@@ -33,12 +35,15 @@ def read_report(study: str, storage: str = DEFAULT_STORAGE, params: bool = False
         storage: its database, which is only read.
         params: also a column for each suggested parameter, under its name in Optuna: `stage2.kernel`. Where a column
             above has that name already, it is `param.NAME`.
+        mix_environments: whether one front holds values of several environments (machines, drivers, versions of torch).
+            By default it is of one of them, the one that most of the successful, feasible trials were measured in, of
+            equally many that of the newest trial; all other rows have `pareto` false.
 
     Raises:
         StoreError: the database cannot be read, or has no such study.
     """
     with Store.open(storage, read_only=True) as store:
-        return report_frame(store, store.study(study), params)[0]
+        return read_frame(store, store.study(study), params, mix_environments)
 
 
 def read_measurements(study: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:

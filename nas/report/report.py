@@ -16,6 +16,7 @@ from nas.report.columns import (
     parameter_columns,
     report_columns,
 )
+from nas.report.environments import Comparison, latencies_compared, of_one_environment
 from nas.report.verified import Verified, by_place, cells, compared, keeps
 from nas.store.rows import StudyRow
 from nas.store.store import Store
@@ -39,6 +40,8 @@ class Report:
         measurements: a row a measurement; see `nas.read_measurements`.
         environments: fingerprint -> the machine, for those of the measurements.
         verified: what the last phase of a run found.
+        notices: what a reader of the front must know.
+        comparisons: how the study's latency columns compare, each two of them.
     """
 
     study: StudyRow
@@ -47,24 +50,40 @@ class Report:
     measurements: pd.DataFrame
     environments: Mapping[str, Mapping[str, object]]
     verified: Verified = field(default_factory=Verified)
+    notices: tuple[str, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
 
 
-def load_report(study: str, storage: str, params: bool = False) -> Report:
+def load_report(study: str, storage: str, params: bool = False, mix_environments: bool = False) -> Report:
     """A study with everything that a renderer needs, read without writing.
+
+    `mix_environments` as in `nas.read_report`.
 
     Raises:
         StoreError: the database cannot be read, or has no such study.
     """
     with Store.open(storage, read_only=True) as store:
         row = store.study(study)
-        frame, columns, verified = report_frame(store, row, params)
-        return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified)
+        rows = store.trial_rows(row)
+        comparable, notices = _comparable(rows, row, mix_environments)
+        frame, columns, verified = report_frame(store, row, rows, comparable, params)
+        return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified,
+                      notices, latencies_compared(rows, row, mix_environments))
 
 
-def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
-    """The frame of `nas.read_report`, what its columns are, and what the verification makes of the search."""
-    known = by_place(store.verifications(study))
+def read_frame(store: Store, study: StudyRow, params: bool, mix_environments: bool) -> pd.DataFrame:
+    """The frame of `nas.read_report`."""
     rows = store.trial_rows(study)
+    return report_frame(store, study, rows, _comparable(rows, study, mix_environments)[0], params)[0]
+
+
+def report_frame(
+    store: Store, study: StudyRow, rows: Sequence[Row], comparable: Sequence[bool], params: bool
+) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
+    """The frame of a study's rows, what its columns are, and what the verification makes of the search. On the front
+    are only rows that are `comparable`.
+    """
+    known = by_place(store.verifications(study))
     values: dict[str, Any] = {
         name: [row[name] for row in rows]
         for name in ("trial", "state", "outcome", "arch_id", "arch", "params", "macs", "flops", "activations",
@@ -76,7 +95,7 @@ def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFr
         values[name] = ["; ".join(map(str, row[name] or ())) for row in rows]
     with_interval = set()
     for column in metric_columns(study):
-        measured = [row["measured"].get(column.name, (None, None, None)) for row in rows]
+        measured = [row["measured"].get(column.name, (None, None, None))[:3] for row in rows]
         for position, name in enumerate((column.name, f"{column.name}_low", f"{column.name}_high")):
             values[name] = [value[position] for value in measured]
         if any(low is not None or high is not None for _, low, high in measured):
@@ -84,19 +103,20 @@ def report_frame(store: Store, study: StudyRow, params: bool) -> tuple[pd.DataFr
     again = [column.name for column in metric_columns(study) if any(name == column.name for _, name in known)]
     for name in again:
         values |= cells(name, values["trial"], known)
-    before = _on_front(values, study, values["feasible"])
+    before = _on_front(values, study, _both(values["feasible"], comparable))
     values["feasible"] = [
         feasible and keeps(study, trial, known)
         for feasible, trial in zip(values["feasible"], values["trial"], strict=True)
     ]
-    values["pareto"] = _on_final_front(values, study, again, before) if known else before
+    eligible = _both(values["feasible"], comparable)
+    values["pareto"] = _on_final_front(values, study, eligible, again, before) if known else before
     columns = report_columns(study, with_interval, again)
     if params:
         suggested = _parameters(store, study, values["trial"])
         names = parameter_columns(suggested, {column.name for column in columns})
         values |= {names[name]: suggested[name] for name in suggested}
         columns += tuple(Column(name, "", "parameter", required=False, kind="any") for name in names.values())
-    measured = [row["measured"] for row in rows]
+    measured = [{name: found[:3] for name, found in row["measured"].items()} for row in rows]
     verified = compared(values["trial"], measured, known, before, values["pareto"])
     return _frame(values, columns), columns, verified
 
@@ -128,7 +148,8 @@ def _on_front(values: Mapping[str, Series], study: StudyRow, eligible: Sequence[
 
 
 def _on_final_front(
-    values: Mapping[str, Series], study: StudyRow, again: Sequence[str], before: NDArray[np.bool_]
+    values: Mapping[str, Series], study: StudyRow, eligible: Sequence[bool], again: Sequence[str],
+    before: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """The front by the verified values. What was not verified has those of the search, and is on it only where the
     search had put it there: the search's lucky values do not win against those that were looked at twice.
@@ -139,11 +160,30 @@ def _on_final_front(
         found = values[f"{name}_verified"]
         final[name] = [value if one is None else one for value, one in zip(values[name], found, strict=True)]
         verified = [was or one is not None for was, one in zip(verified, found, strict=True)]
-    eligible = [
-        bool(feasible) and (was or bool(on_it))
-        for feasible, was, on_it in zip(values["feasible"], verified, before, strict=True)
-    ]
-    return _on_front(final, study, eligible)
+    taken = [can and (was or bool(on_it)) for can, was, on_it in zip(eligible, verified, before, strict=True)]
+    return _on_front(final, study, taken)
+
+
+def _both(first: Sequence[bool], second: Sequence[bool]) -> list[bool]:
+    return [one and other for one, other in zip(first, second, strict=True)]
+
+
+def _comparable(
+    rows: Sequence[Row], study: StudyRow, mix_environments: bool
+) -> tuple[list[bool], tuple[str, ...]]:
+    """Whose values of the objectives compare with those of most others, and a word on whom the front leaves out."""
+    if mix_environments:
+        return [True] * len(rows), ()
+    candidates = [row for row in rows if row["state"] == "COMPLETE" and row["outcome"] == "ok" and row["feasible"]]
+    kept, others = of_one_environment(candidates, list(study.objectives))
+    numbers = {row["trial"] for row in kept}
+    comparable = [row["trial"] in numbers for row in rows]
+    if not (left := len(candidates) - len(kept)):
+        return comparable, ()
+    told = (f"the front is of one environment: {left} of {len(candidates)} successful trials were measured in another "
+            f"one ({', '.join(others) or 'not known'}), and their values do not compare; --mix-environments puts all "
+            "of them into one front")
+    return comparable, (told,)
 
 
 def _parameters(store: Store, study: StudyRow, trials: Iterable[int]) -> dict[str, list[Any]]:

@@ -36,7 +36,9 @@ def summary_table(report: Report) -> Group:
     else:
         parts.append(Text("no trial was successful and feasible", style="yellow"))
         parts += [Text(line) for line in _nearest(report)]
-    return Group(*parts, *_verification(report), _outcomes(short))
+    parts += [Text(one_line(notice), style="yellow") for notice in report.notices]
+    parts += [*_verification(report), *(Text(one_line(comparison)) for comparison in report.comparisons)]
+    return Group(*parts, _outcomes(short))
 
 
 def _verification(report: Report) -> Iterator[RenderableType]:

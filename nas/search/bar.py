@@ -53,7 +53,7 @@ class _Live(Bar):
         """The line of the bar, and the line of the moment."""
         yield self.make_tasks_table(self.tasks)
         if self.doing:
-            yield Text(f"  {self.doing}", style="dim", no_wrap=True, overflow="ellipsis")
+            yield Text(f"  {printable(self.doing)}", style="dim", no_wrap=True, overflow="ellipsis")
 
 
 class _Drawn:

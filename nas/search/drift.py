@@ -16,6 +16,9 @@ from nas.store.rows import StudyRow
 
 FREE_TO_CHANGE = ("study", "plugins")
 
+OF_THE_MACHINE = ("device", "environment", "threads")
+"""Conditions that are others on another machine, though the study file says the same."""
+
 
 def snapshot(spec: StudySpec) -> dict[str, Any]:
     """The study file as JSON, every default written out; but not how long a column may take, which may change."""
@@ -45,8 +48,10 @@ def _entry(version: int, origin: Origin) -> dict[str, Any]:
     return {"version": version, "digest": origin.digest, "origin": origin.place}
 
 
-def check_drift(study: StudyRow, spec: StudySpec, registry: Mapping[str, Any]) -> list[str]:
-    """What may differ and does, as notices.
+def check_drift(
+    study: StudyRow, spec: StudySpec, registry: Mapping[str, Any], mix_environments: bool = False
+) -> list[str]:
+    """What may differ and does, as notices. With `mix_environments` the machine may.
 
     Raises:
         StudyDriftError: what must not differ does; the first key is named.
@@ -73,22 +78,38 @@ def check_drift(study: StudyRow, spec: StudySpec, registry: Mapping[str, Any]) -
         began: Any = study.registry.get(section, {})
         for name, now in registry[section].items():
             if name in began:
-                notices += _source_drift(f"{spec.source}: study '{study.name}'", section, name, began[name], now)
+                notices += _source_drift(f"{spec.source}: study '{study.name}'", section, name, began[name], now,
+                                         mix_environments)
     return list(dict.fromkeys(notices))
 
 
-def _source_drift(study: str, section: str, name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def _source_drift(
+    study: str, section: str, name: str, before: Mapping[str, Any], now: Mapping[str, Any], mix_environments: bool
+) -> list[str]:
     """One entry of the registry: notices; raises as `check_drift` does."""
     what = f"block '{name}'" if section == "blocks" else f"metric '{now['metric']}'"
     if before["version"] != now["version"]:
         raise StudyDriftError(f"{study} was created with version {before['version']} of {what}, installed is version "
                               f"{now['version']}")
-    place = f"{section}.{name}"
-    if where := _difference(before.get("conditions"), now.get("conditions"), place, "here it is"):
+    place, notices = f"{section}.{name}", []
+    old, new = before.get("conditions"), now.get("conditions")
+    if mix_environments and isinstance(old, Mapping) and isinstance(new, Mapping):
+        (here, old), (there, new) = _apart(old), _apart(new)
+        if where := _difference(here, there, place, "here it is"):
+            notices.append(f"from here on {name} is measured under another {where}; --mix-environments was given")
+    if where := _difference(old, new, place, "here it is"):
+        elsewhere = re.match(rf"{re.escape(place)}\.({'|'.join(OF_THE_MACHINE)})\b", where)
         raise StudyDriftError(f"{study} was measured under another {where}\n"
                               "Such values do not compare: give this study file another name, or go on where the study "
-                              "was begun.")
-    return [] if before["digest"] == now["digest"] else [f"the source of {what} has changed since the study began"]
+                              f"was begun{'; --mix-environments takes them for comparable' if elsewhere else ''}.")
+    changed = [] if before["digest"] == now["digest"] else [f"the source of {what} has changed since the study began"]
+    return notices + changed
+
+
+def _apart(conditions: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The conditions of the machine, and the others."""
+    machine = {key: value for key, value in conditions.items() if key in OF_THE_MACHINE}
+    return machine, {key: value for key, value in conditions.items() if key not in machine}
 
 
 def _difference(old: Any, new: Any, place: str, says: str = "the file says") -> str | None:

@@ -47,6 +47,7 @@ def run(
     entry_points: bool = True,
     isolated: bool = True,
     verify: bool = True,
+    mix_environments: bool = False,
 ) -> optuna.Study:
     """Runs a study until it has `trials` counted trials in all, and returns Optuna's study.
 
@@ -64,6 +65,8 @@ def run(
         isolated: whether metrics are asked in a worker, a process of its own, so that one that hangs or crashes is a
             row and not the end of the study; False, for debuggers: in this process.
         verify: whether the front is measured again in the end, see `nas.search.verify`.
+        mix_environments: whether a study goes on on another machine, or under another version of torch, than the one
+            that it was begun on; values of both then stand in one column, and steer the search together.
 
     Raises:
         NasError: what the caller gave is not what it should be; nothing was written.
@@ -71,7 +74,8 @@ def run(
         MeasureError: 10 trials in a row failed by no fault of theirs.
         KeyboardInterrupt: after everything finished so far is saved.
     """
-    return carry_out(prepare(study, plugins, device, entry_points, isolated), trials, storage, observer, verify)
+    ready = prepare(study, plugins, device, entry_points, isolated)
+    return carry_out(ready, trials, storage, observer, verify, mix_environments)
 
 
 def carry_out(
@@ -80,15 +84,16 @@ def carry_out(
     storage: str = DEFAULT_STORAGE,
     observer: Observer | None = None,
     verify: bool = True,
+    mix_environments: bool = False,
 ) -> optuna.Study:
     """`run` of a study that is prepared already; raises what it raises."""
     total = trials if trials is not None else ready.spec.study.trials
     if isinstance(total, bool) or not isinstance(total, int) or total < 1:
         raise SpecError(f"trials: must be a whole number from 1, got {total!r}")
     if (found := Store.peek(storage, ready.spec.study.name)) is not None:
-        check_drift(found, ready.spec, registry_snapshot(ready))
+        check_drift(found, ready.spec, registry_snapshot(ready), mix_environments)
     with Store.open(storage) as store:
-        row, notices = _find_or_create(store, ready)
+        row, notices = _find_or_create(store, ready, mix_environments)
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
             search = _Search(store, row, ready, total, tell, alone)
             search.go_on(notices)
@@ -97,12 +102,12 @@ def carry_out(
     return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
 
 
-def _find_or_create(store: Store, ready: Prepared) -> tuple[StudyRow, tuple[str, ...]]:
+def _find_or_create(store: Store, ready: Prepared, mix_environments: bool) -> tuple[StudyRow, tuple[str, ...]]:
     spec = ready.spec
     registry = registry_snapshot(ready)
     notices = tuple(dict.fromkeys(column.notice for column in ready.columns if column.notice))
     if (found := store.find_study(spec.study.name)) is not None:
-        return found, (*notices, *check_drift(found, spec, registry))
+        return found, (*notices, *check_drift(found, spec, registry, mix_environments))
     directions = list(spec.objectives.values())
     try:
         created = store.create_study(
@@ -113,7 +118,7 @@ def _find_or_create(store: Store, ready: Prepared) -> tuple[StudyRow, tuple[str,
     except StoreError:
         if (found := store.find_study(spec.study.name)) is None:
             raise
-        return found, (*notices, *check_drift(found, spec, registry))  # another run was faster
+        return found, (*notices, *check_drift(found, spec, registry, mix_environments))  # another run was faster
     return created, notices
 
 

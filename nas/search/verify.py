@@ -70,6 +70,7 @@ def _measured_again(
             ready.asking.start_afresh(column.options)
         order = [(one, column) for one in chosen for column in noisy if column.name in one.record.values]
         rng.shuffle(order)
+        repeated: set[tuple[int, str]] = set()
         for place, (one, column) in enumerate(order, 1):
             key = (one.record.number, column.name)
             if key in failed:
@@ -78,6 +79,10 @@ def _measured_again(
             try:
                 values.setdefault(key, []).append(_asked(ready, column, one, costs))
             except MeasureError as error:
+                if error.outcome == "contaminated" and key not in repeated:
+                    repeated.add(key)
+                    order.append((one, column))  # once more, when the others are done
+                    continue
                 failed[key] = (error.outcome if error.outcome in OUTCOMES[1:] else "metric_error", str(error))
             except NasError as error:
                 failed[key] = ("invalid", str(error))

@@ -14,11 +14,12 @@ from nas.store import tables
 from nas.store.rows import StudyRow
 
 Row = dict[str, Any]
+Measured = tuple[float | str | None, ...]
 
 
 def trial_rows(connection: Connection, study: StudyRow) -> list[Row]:
     """A row a trial in their order, with all of `nas_trials` (None where a trial is not ours), `trial`, `state`,
-    `started`, `completed` (naive, UTC), and `measured`: column -> (value, low, high).
+    `started`, `completed` (naive, UTC), and `measured`: column -> (value, low, high, fingerprint of the environment).
     """
     theirs, ours = optuna.trials.c, tables.trials.c
     rows = connection.execute(
@@ -36,15 +37,15 @@ def trial_rows(connection: Connection, study: StudyRow) -> list[Row]:
     )
     names = list(rows.keys())
     measured = _measured(connection, study)
-    nothing: Mapping[str, tuple[float | None, ...]] = {}
+    nothing: Mapping[str, Measured] = {}
     return [dict(zip(names, row, strict=True)) | {"measured": measured.get(row[0], nothing)} for row in rows]
 
 
-def _measured(connection: Connection, study: StudyRow) -> dict[int, dict[str, tuple[float | None, ...]]]:
+def _measured(connection: Connection, study: StudyRow) -> dict[int, dict[str, Measured]]:
     link, of = tables.trial_measurements.c, tables.measurements.c
-    found: dict[int, dict[str, tuple[float | None, ...]]] = {}
+    found: dict[int, dict[str, Measured]] = {}
     for trial, column, *values in connection.execute(
-        select(link.trial, link.column, of.value, of.low, of.high)
+        select(link.trial, link.column, of.value, of.low, of.high, of.environment)
         .join_from(tables.trial_measurements, tables.measurements, of.id == link.measurement_id)
         .where(link.study_uuid == study.uuid)
     ):

@@ -9,6 +9,7 @@ from typing import Any
 from nas.arch import Architecture
 from nas.cost.result import Cost
 from nas.errors import MeasureError
+from nas.latency.numerics import compute_as, numerics
 from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
 from nas.plugins import Plugins, load_plugins
 from nas.worker.messages import Tell
@@ -54,6 +55,7 @@ def request(plugins: Plugins, metric: MetricSpec, options: Mapping[str, object])
         "metric": metric.name,
         "source": plugins.metrics.origin(metric.name).digest,
         "options": dict(options),
+        "numerics": numerics(),
     }
 
 
@@ -75,6 +77,7 @@ def _loaded(arguments: Mapping[str, Any], tell: Tell) -> tuple[Plugins, MetricSp
     """
     tell.phase("loading plugins", LOADING_LIMIT_S)
     plugins = load_plugins(arguments["files"], arguments["entry_points"])
+    compute_as(arguments["numerics"])
     name = arguments["metric"]
     if plugins.metrics.origin(name).digest != arguments["source"]:
         told = f"the source of metric '{name}' was changed while the study ran: run it again"

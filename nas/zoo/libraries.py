@@ -115,10 +115,10 @@ class Timm(Library):
         """Asks timm's registry; a tag behind a dot, such as resnet50.a1_in1k, must be one of the network's."""
         timm = self.module()
         names = timm.list_models()
-        plain, _, tag = name.partition(".")
+        plain, dot, tag = name.partition(".")
         if plain not in names:
             return _unknown(name, "timm", names)
-        if tag and name not in timm.list_models(plain, include_tags=True, pretrained=True):
+        if dot and name not in timm.list_models(plain, include_tags=True, pretrained=True):
             tags = [each.partition(".")[2] for each in timm.list_models(plain + ".*", pretrained=True)]
             return f"timm's {plain} has no weights tagged {tag!r}{nearest(tag, tags)}; there are {', '.join(tags)}"
         if timm.get_pretrained_cfg(name, allow_unregistered=True).num_classes == 0:

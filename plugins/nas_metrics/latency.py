@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import nas
-from nas.errors import NasError
+from nas.errors import MeasureError, NasError
 from nas.latency.device import resolve_device
 from nas.latency.environment import describe, fingerprint, lasting
 from nas.latency.options import LatencyOptions, find_runtime
@@ -14,12 +14,20 @@ from nas.latency.statistics import interquartile_range
 
 
 def measured(context: nas.MetricContext) -> Latency:
-    """The candidate's latency under the column's options."""
+    """The candidate's latency under the column's options.
+
+    Raises:
+        MeasureError: `contaminated` or `throttled` where the machine was not itself, and what is told of failing
+            networks by `nas.latency.measure.measure_module`.
+    """
     from nas.latency.measure import measure_module
 
     options = LatencyOptions.of(context.options)
     runtime = find_runtime(options.runtime, context.runtimes)
-    return measure_module(context.network, context.input_shape, options, runtime, phase=context.phase)
+    latency = measure_module(context.network, context.input_shape, options, runtime, phase=context.phase)
+    if latency.outcome != "ok":
+        raise MeasureError(f"{latency}: {'; '.join(latency.warnings)}", latency.outcome)
+    return latency
 
 
 def latency_ms(context: nas.MetricContext) -> nas.Estimate:
@@ -62,6 +70,7 @@ def facts(latency: Latency) -> dict[str, object]:
     return {
         **latency.conditions,
         "reference_samples_ms": latency.reference_samples_ms,
+        "discarded_samples_ms": latency.discarded_samples_ms,
         "state": latency.environment["state"],
     }
 

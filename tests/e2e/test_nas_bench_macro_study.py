@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -126,13 +127,30 @@ def test_without_the_table_the_study_does_not_start_and_says_where_it_comes_from
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("content", ["[", "[]", '{"00000000": {}}', '{"00000000": {"mean_acc": "?", "test_acc": []}}'])
+@pytest.mark.parametrize(
+    "content",
+    ["[", "[" * 200_000, "[]", '{"00000000": {}}', '{"00000000": {"mean_acc": "?", "test_acc": []}}'],
+    ids=["half", "deep", "list", "empty row", "no number"],
+)
 def test_a_file_that_is_another_table_is_refused(content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nas-bench-macro_cifar10.json").write_text(content)
     with pytest.raises(nas.SpecError, match="is not the table of NAS-Bench-Macro"):
         nas.run(STUDY, storage=f"sqlite:///{tmp_path}/nas.db")
     assert not (tmp_path / "nas.db").exists()
+
+
+@pytest.mark.parametrize(
+    "row", [{"mean_acc": math.nan}, {"mean_acc": math.inf}, {"mean_acc": "93"}, {"test_acc": []}, {"test_acc": "93"}]
+)
+def test_a_table_with_an_accuracy_that_is_no_number_is_refused_and_the_network_named(
+    row: dict[str, Any], made_up: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    file = tmp_path / "nas-bench-macro_cifar10.json"
+    file.write_text(json.dumps({**made_up, "22222222": {**made_up["22222222"], **row}}))
+    with pytest.raises(nas.SpecError, match="22222222: its accuracies are not finite numbers"):
+        nas.run(STUDY, trials=1, storage=f"sqlite:///{tmp_path}/nas.db")
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 @pytest.mark.parametrize(("table", "said"), [(3, "must be a path, in quotes"), (".", "cannot be read: Is a directory")])

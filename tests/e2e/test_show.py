@@ -10,7 +10,7 @@ import pytest
 
 import nas
 from nas.cli import main
-from nas.cli.show_command import bar
+from nas.cli.show_tables import bar
 
 
 def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
@@ -121,3 +121,30 @@ def test_blocks_are_listed_as_json(capsys: pytest.CaptureFixture[str], monkeypat
     assert found["bottleneck"]["parameters"][0] == {"name": "expand", "default": 0.25, "choices": [0.25, 0.5, 1]}
     assert "nas_blocks.residual" in found["bottleneck"]["origin"]
     assert told["broken"] == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_narrow_terminal_goes_without_columns_and_is_told_so_but_nothing_is_cut(
+    width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    monkeypatch.setattr("nas.cli.options.output", lambda: Console(width=width))
+    told = shown(capsys, monkeypatch, "show", "resnet50", "mobilenet_v3_large")
+    assert "…" not in told
+    assert max(map(len, told.splitlines())) <= width
+    for word in ("stages.5", "bottleneck x 5", "1024x14x14", "5.586 M", "1.092 G", "mobilenet_v3_large", "5.483 M"):
+        assert word in told, word
+    assert told.count(f"left out, for a width of {width}: bars") == (3 if width <= 120 else 0)
+
+
+def test_a_long_name_goes_on_in_the_next_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "timm:mobilenetv3_small_050.lamb_in1k"
+    told = shown(capsys, monkeypatch, "show", "resnet18", long)
+    last = told[told.index("side by side"):]
+    assert "…" not in last
+    assert "█" in last
+    words = [line.split()[0] for line in last.splitlines() if line.strip()]
+    assert words[-2] + words[-1] == long

@@ -52,8 +52,10 @@ def render(report: Report) -> str:
         f'<p class="soft">{_text(goals)}. {short.trials} trials: {_text(outcomes)}.<br>{begun}</p>',
         f'<figure role="img" aria-label="Trials and their Pareto front">{picture(report)}</figure>',
         f"<h2>Pareto front: {len(short.front)} of {short.trials} trials</h2>",
+        *(f"<p>{_text(notice)}</p>" for notice in report.notices),
         *_table(report, short.front.to_dict("records"), front=False),
         *_verification(report),
+        *_compared(report),
         "<h2>All trials</h2>",
         *_table(report, report.frame.head(MOST_ROWS).to_dict("records"), front=True),
     ]
@@ -100,6 +102,21 @@ def _table(report: Report, rows: Iterable[Mapping[Any, Any]], front: bool) -> It
             cells += f"<td>{_text(row['outcome'])}</td><td>{_text(row['message'])}</td>"
         marked = ' class="front"' if front and row["pareto"] else ""
         yield f"<tr{marked}>{cells}</tr>"
+    yield "</tbody></table></div>"
+
+
+def _compared(report: Report) -> Iterator[str]:
+    """How the latency columns order and scale the same networks; nothing where there are no two of them."""
+    if not report.comparisons:
+        return
+    yield "<h2>Latencies compared</h2>"
+    heads = "".join(f'<th class="number" scope="col">{head}</th>'
+                    for head in ("networks", "Spearman", "Kendall", "median ratio"))
+    yield f'<div class="wide"><table><thead><tr><th scope="col">columns</th>{heads}</tr></thead><tbody>'
+    for found in report.comparisons:
+        ranks = ["" if value is None else f"{value:.2f}" for value in (found.spearman, found.kendall)]
+        cells = "".join(f'<td class="number">{cell}</td>' for cell in (found.networks, *ranks, f"{found.ratio:.3g}"))
+        yield f"<tr><td>{_text(f'{found.first} / {found.second}')}</td>{cells}</tr>"
     yield "</tbody></table></div>"
 
 

@@ -41,6 +41,7 @@ def render(report: Report, picture: str = "") -> str:
         *([[f"![Trials and their Pareto front]({quote(picture)})"]] if picture else []),
         _front(report, short),
         *_verification(report),
+        *([_compared(report)] if report.comparisons else []),
         _best(report, short),
         _searched(report, short),
         _outcomes(short),
@@ -95,6 +96,8 @@ def _front(report: Report, short: Summary) -> list[str]:
     columns = _shown(report)
     rows = front.head(MOST_ROWS).to_dict("records")
     lines = [f"## Pareto front: {len(front)} of {short.trials} trials", ""]
+    for notice in report.notices:
+        lines += [in_markdown(notice), ""]
     lines += table(
         ["trial", *map(_headed, columns), "network"],
         [
@@ -106,6 +109,19 @@ def _front(report: Report, short: Summary) -> list[str]:
         lines += ["", f"{len(front) - MOST_ROWS} more are in the CSV and JSON reports."]
     lines += ["", "Networks:", ""]
     return [*lines, *dict.fromkeys(f"- {as_code(row['arch_id'])} {as_code(row['arch'])}" for row in rows)]
+
+
+def _compared(report: Report) -> list[str]:
+    """How the latency columns order and scale the same networks."""
+    return ["## Latencies compared", "", *table(
+        ["columns", "networks", "Spearman", "Kendall", "median ratio"],
+        [
+            [in_markdown(f"{found.first} / {found.second}"), str(found.networks),
+             *("" if ranks is None else f"{ranks:.2f}" for ranks in (found.spearman, found.kendall)),
+             f"{found.ratio:.3g}"]
+            for found in report.comparisons
+        ],
+    )]
 
 
 def _shown(report: Report) -> list[Column]:

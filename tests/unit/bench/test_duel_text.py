@@ -38,7 +38,7 @@ def test_verdict_times_interval_and_effort_are_told() -> None:
         assert cell in text
 
 
-@pytest.mark.parametrize(("stopped_by", "remedy"), [("processes", "higher max_processes"), ("seconds", "higher budget_s")])
+@pytest.mark.parametrize(("stopped_by", "remedy"), [("processes", "`max_processes` of nas.duel"), ("seconds", "`budget_s` of nas.duel")])
 def test_an_undecided_duel_says_what_would_decide_it(stopped_by: str, remedy: str) -> None:
     text = shown(replace(DUEL, verdict="undecided", low=0.9, stopped_by=stopped_by))  # type: ignore[arg-type]
     assert "undecided between resnet18 and resnet34" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -36,6 +37,7 @@ def library(**changed: object) -> SimpleNamespace:
         "NVML_CLOCK_SM": 1,
         "NVML_CLOCK_MEM": 2,
         "NVML_TEMPERATURE_GPU": 0,
+        "NVML_DEVICE_MIG_ENABLE": 1,
         "nvmlClocksThrottleReasonSwPowerCap": 4,
         "nvmlClocksThrottleReasonHwSlowdown": 8,
         "nvmlClocksThrottleReasonSwThermalSlowdown": 32,
@@ -48,9 +50,19 @@ def library(**changed: object) -> SimpleNamespace:
         "nvmlDeviceGetClockInfo": lambda _handle, clock: {1: 1500, 2: 6251}[clock],
         "nvmlDeviceGetTemperature": lambda _handle, _sensor: 61,
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda _handle: 1 | 4,  # idle, power cap
+        "nvmlDeviceIsMigDeviceHandle": lambda _handle: 0,
+        "nvmlDeviceGetMigMode": lambda _handle: [0, 1],  # now, and after the next reset
         "nvmlDeviceGetComputeRunningProcesses": lambda _handle: [SimpleNamespace(pid=pid) for pid in (77, os.getpid())],
     }
     return SimpleNamespace(**(names | changed))
+
+
+@pytest.fixture(autouse=True)
+def pipes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the multi-process service would have its pipes."""
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", raising=False)
+    return tmp_path
 
 
 def use(monkeypatch: pytest.MonkeyPatch, stand_in: object) -> None:
@@ -61,7 +73,10 @@ def test_facts_that_last_and_facts_of_the_moment(monkeypatch: pytest.MonkeyPatch
     nvml = library()
     use(monkeypatch, nvml)
     lasting, now, unavailable = gpu.facts("1234")
-    assert lasting == {"driver": "580.1", "power_limit_w": 72, "max_sm_clock_mhz": 2040, "max_memory_clock_mhz": 6251}
+    assert lasting == {
+        "driver": "580.1", "power_limit_w": 72, "max_sm_clock_mhz": 2040, "max_memory_clock_mhz": 6251,
+        "mig": False, "mps": False, "mps_thread_percentage": None,
+    }
     assert now == {
         "sm_clock_mhz": 1500,
         "memory_clock_mhz": 6251,
@@ -100,3 +115,39 @@ def test_a_gpu_unknown_to_the_library_is_said_and_the_library_is_closed(monkeypa
     assert gpu.facts("9999")[2] == ("GPU clocks, temperature, throttling and other processes are unknown: "
                                     "NVMLError: Not Found")
     assert nvml.state.open == 0
+
+
+def test_a_gpu_that_is_split_and_an_instance_of_one_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, library(nvmlDeviceGetMigMode=lambda _handle: [1, 1]))
+    assert gpu.facts("1234")[0]["mig"] is True
+
+    def of_an_instance(handle: object) -> list[int]:
+        raise NVMLError("Invalid Argument")
+
+    use(monkeypatch, library(nvmlDeviceIsMigDeviceHandle=lambda _handle: 1, nvmlDeviceGetMigMode=of_an_instance))
+    assert gpu.facts("1234")[0]["mig"] is True
+
+
+def test_a_card_that_knows_no_splitting_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(handle: object) -> list[int]:
+        raise NVMLError("Not Supported")
+
+    use(monkeypatch, library(nvmlDeviceGetMigMode=unsupported))
+    assert gpu.facts("1234")[0]["mig"] is None
+
+
+def test_the_multi_process_service_and_its_share_are_told(monkeypatch: pytest.MonkeyPatch, pipes: Path) -> None:
+    use(monkeypatch, library())
+    (pipes / "control").touch()
+    monkeypatch.setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "50")
+    found = gpu.facts("1234")[0]
+    assert (found["mps"], found["mps_thread_percentage"]) == (True, "50")
+
+
+@pytest.mark.parametrize("reason", ["hw_slowdown", "hw_thermal_slowdown", "hw_power_brake", "sw_thermal_slowdown"])
+def test_heat_and_failing_power_are_severe(reason: str) -> None:
+    assert reason in gpu.SEVERE
+
+
+def test_the_cards_own_power_limit_is_not() -> None:
+    assert "sw_power_cap" not in gpu.SEVERE

@@ -12,7 +12,7 @@ import torch
 
 from nas.latency import environment as room
 from nas.latency.device import resolve_device
-from nas.latency.environment import describe, doubts, fingerprint, joined, lasting
+from nas.latency.environment import describe, doubts, fingerprint, joined, lasting, throttled
 
 CPU = resolve_device("cpu")
 
@@ -128,3 +128,18 @@ assert fingerprint(describe(cpu)) != fingerprint(before)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_gpu_is_throttled_by_heat_before_or_after_timing_but_not_by_its_own_power_limit() -> None:
+    for when in ("before", "after"):
+        moments = {"before": {}, "after": {}, when: {"throttle_reasons": ["sw_thermal_slowdown"]}}
+        found = {"cpus": 2, "state": {**moments, "foreign_cpus": 0.0}}
+        assert throttled(found)
+        assert list(doubts(found, 1)) == ["the GPU was throttled: sw_thermal_slowdown"]
+    assert not throttled(state(throttle_reasons=["sw_power_cap"]))
+    assert not throttled(state(throttle_reasons=None))
+
+
+def test_a_process_that_had_to_wait_for_a_cpu_is_a_doubt() -> None:
+    assert list(doubts(state(), 1, waited=0.33)) == ["for 33% of the time it waited for a CPU"]
+    assert list(doubts(state(), 1, waited=0.04)) == []

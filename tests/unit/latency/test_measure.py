@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import gc
+import itertools
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,10 +17,15 @@ from torch import Tensor, nn
 
 import nas
 from nas.errors import MeasureError, SpecError
-from nas.latency.environment import fingerprint, lasting
+from nas.latency import contamination
+from nas.latency import measure as room
+from nas.latency.contamination import Pace, Usual
+from nas.latency.device import Device
+from nas.latency.environment import describe, fingerprint, lasting
 from nas.latency.measure import measure, measure_module
 from nas.latency.options import LatencyOptions
 from nas.latency.result import Latency
+from nas.latency.sampling import Samples
 from nas.latency.statistics import median_interval
 
 SHAPE = (3, 16, 16)
@@ -316,3 +323,73 @@ def test_an_unknown_runtime_is_refused_before_anything_is_built() -> None:
 def test_environments_of_two_measurements_on_one_machine_are_one(quickly: Measure) -> None:
     first, second = quickly(network()), quickly(nn.Conv2d(3, 2, 3))
     assert lasting(first.environment) == lasting(second.environment)
+
+
+def reference_calls(monkeypatch: pytest.MonkeyPatch, slow: Callable[[int], bool]) -> None:
+    """Replaces the pace of each sampling by 1 ms, or 2 ms where `slow` says so of its number."""
+    taken = itertools.count()
+
+    def told(samples: Samples, begin: int = 0, end: int | None = None) -> Pace:
+        level = 2e-3 if slow(next(taken)) else 1e-3
+        return Pace(level, level, level, 1.0, 0.0)
+
+    monkeypatch.setattr(room, "pace", told)
+    monkeypatch.setattr(room, "_USUAL", defaultdict(Usual))
+    monkeypatch.setattr(contamination, "is_long", lambda _samples: True)
+    monkeypatch.setattr(contamination, "moved_within", lambda _samples: "")
+
+
+SHORT: dict[str, Any] = {"max_seconds": 60.0, "max_samples": 3}
+
+
+def test_a_measurement_on_a_slower_machine_is_repeated_and_what_was_discarded_is_kept(
+    monkeypatch: pytest.MonkeyPatch, quickly: Measure
+) -> None:
+    reference_calls(monkeypatch, lambda number: number == 4)
+    for _ in range(4):
+        assert quickly(network(), **SHORT).conditions["attempts"] == 1
+    latency = quickly(network(), **SHORT)
+    assert (latency.outcome, latency.n, len(latency.discarded_samples_ms)) == ("ok", 3, 3)
+    assert latency.conditions["attempts"] == 2
+    assert latency.conditions["discarded"] == [
+        "the reference took 2 ms, and in the measurements before usually 1 ms, 1.1 ms at most"]
+    assert not any("contaminated" in warning for warning in latency.warnings)
+
+
+def test_a_measurement_that_stays_contaminated_says_so_and_keeps_its_samples(
+    monkeypatch: pytest.MonkeyPatch, quickly: Measure
+) -> None:
+    reference_calls(monkeypatch, lambda number: number >= 4)
+    for _ in range(4):
+        quickly(network(), **SHORT)
+    latency = quickly(network(), **SHORT)
+    assert (latency.outcome, latency.n, len(latency.discarded_samples_ms)) == ("contaminated", 3, 6)
+    told = "contaminated, in each of 3 attempts: the reference took 2 ms"
+    assert any(warning.startswith(told) for warning in latency.warnings)
+
+
+def test_what_is_usual_is_known_for_each_set_of_conditions_alone(
+    monkeypatch: pytest.MonkeyPatch, quickly: Measure
+) -> None:
+    reference_calls(monkeypatch, lambda number: number >= 4)
+    for _ in range(4):
+        quickly(network(), **SHORT)
+    assert quickly(network(), memory_format="channels_last", **SHORT).outcome == "ok"
+
+
+def test_a_look_that_is_too_short_is_not_judged(monkeypatch: pytest.MonkeyPatch, quickly: Measure) -> None:
+    reference_calls(monkeypatch, lambda number: number >= 4)
+    monkeypatch.setattr(contamination, "is_long", lambda _samples: False)
+    assert [quickly(network(), **SHORT).outcome for _ in range(6)] == ["ok"] * 6
+
+
+def test_a_gpu_that_was_too_hot_while_timing_is_throttled(monkeypatch: pytest.MonkeyPatch, quickly: Measure) -> None:
+    def hot(device: Device) -> dict[str, object]:
+        found = describe(device)
+        state: Any = found["state"]
+        return found | {"state": state | {"throttle_reasons": ["hw_thermal_slowdown"]}}
+
+    monkeypatch.setattr(room, "describe", hot)
+    latency = quickly(network())
+    assert latency.outcome == "throttled"
+    assert "the GPU was throttled: hw_thermal_slowdown" in latency.warnings

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,21 @@ def test_a_candidate_that_cannot_run_raises_its_outcome(runtimes: RuntimeRegistr
     with pytest.raises(MeasureError) as caught:
         SPECS["latency_ms"].compute(context(runtimes, nn.Conv2d(7, 2, 3)))
     assert caught.value.outcome == "invalid"
+
+
+@pytest.mark.parametrize("outcome", ["contaminated", "throttled"])
+@pytest.mark.parametrize("name", ["latency_ms", "throughput"])
+def test_no_study_takes_a_value_of_a_machine_that_was_not_itself(
+    runtimes: RuntimeRegistry, monkeypatch: pytest.MonkeyPatch, name: str, outcome: str
+) -> None:
+    import nas.latency.measure as room
+
+    measure_module = room.measure_module
+
+    def spoilt(*given: Any, **named: Any) -> Any:
+        return replace(measure_module(*given, **named), outcome=outcome, warnings=("the machine moved",))
+
+    monkeypatch.setattr(room, "measure_module", spoilt)
+    with pytest.raises(MeasureError, match=r"ms \[.*\], n = \d+: the machine moved") as caught:
+        SPECS[name].compute(context(runtimes, network()))
+    assert caught.value.outcome == outcome

@@ -197,6 +197,11 @@ def test_a_metric_s_own_mistake_costs_no_process(ready, evaluated) -> None:
     assert evaluated(ready(does="answers nan", until=1), OTHER).values["fake"] == before
 
 
+def test_a_machine_that_moved_is_judged_again_by_the_process_that_knows_what_is_usual(ready, evaluated) -> None:
+    before = evaluated(ready()).values["fake"]
+    assert evaluated(ready(does="drifts", until=1), OTHER).values["fake"] == before
+
+
 def test_where_the_device_is_gone_too_it_is_the_worker_that_died(ready, evaluated, monkeypatch) -> None:
     monkeypatch.setattr(InWorker, "is_well", lambda self, options: False)
     assert evaluated(ready(does="leaves")).outcome == "worker_died"

@@ -138,6 +138,7 @@ def test_another_source_of_a_metric_goes_on_with_one_word_for_all_of_its_columns
     ({"device": "cpu"}, {"device": "cuda:0"}, 'columns.width.device: "cpu", here it is "cuda:0"'),
     ({"threads": [1, 2]}, {"threads": (1, 3)}, "columns.width.threads[1]: 2, here it is 3"),
     ({}, {"environment": "0123456789ab"}, 'columns.width.environment: null, here it is "0123456789ab"'),
+    ({"data": "digits"}, {"data": "sounds"}, 'columns.width.data: "digits", here it is "sounds"'),
 ])
 def test_a_study_whose_values_would_not_compare_is_refused_with_the_condition_that_differs(make, before, after, told):
     ready = make()
@@ -146,8 +147,30 @@ def test_a_study_whose_values_would_not_compare_is_refused_with_the_condition_th
         drift(ready, here, "columns", conditions=before)
     assert str(error.value).splitlines() == [
         f"tiny.toml: study 'tiny' was measured under another {told}",
-        "Such values do not compare: give this study file another name, or go on where the study was begun.",
+        "Such values do not compare: give this study file another name, or go on where the study was begun"
+        + ("." if "data" in after else "; --mix-environments takes them for comparable."),
     ]
+
+
+def on_other_conditions(make, before, after):
+    ready = make()
+    here = replace(ready, columns=tuple(replace(column, conditions=after) for column in ready.columns))
+    row = created(ready, "columns", conditions=before)
+    return check_drift(row, here.spec, registry_snapshot(here), mix_environments=True)
+
+
+def test_a_study_goes_on_on_another_machine_where_that_is_asked_for_and_says_so(make):
+    before = {"device": "cpu", "threads": 1, "environment": "000000000000", "runtime_version": 1}
+    told = ("from here on width is measured under another columns.width.threads: 1, here it is 3; "
+            "--mix-environments was given")
+    assert on_other_conditions(make, before, before | {"environment": "111111111111", "threads": 3}) == [told]
+    assert on_other_conditions(make, before, before) == []
+
+
+def test_mixing_environments_mixes_nothing_else(make):
+    with pytest.raises(StudyDriftError, match=r"columns\.width\.runtime_version: 1, here it is 2\n") as error:
+        on_other_conditions(make, {"environment": "0", "runtime_version": 1}, {"environment": "1", "runtime_version": 2})
+    assert "--mix-environments" not in str(error.value)
 
 
 def test_the_same_conditions_are_no_drift(make):

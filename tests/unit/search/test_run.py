@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import Trial, TrialState, create_trial
 
 import nas
+from nas.errors import StudyDriftError
 from nas.search.prepare import prepare
 from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
@@ -235,3 +236,48 @@ def test_the_trial_of_a_run_that_dies_meanwhile_is_ended_and_its_network_tried_a
     assert list(report()["state"]) == ["FAIL", *["COMPLETE"] * 3]
     assert list(report()["outcome"]) == ["interrupted", *["ok"] * 3]
     assert report()["arch_id"].nunique() == 3
+
+
+MOVED = '''
+"""A metric that tells its machine: the text of a file beside this one."""
+from pathlib import Path
+import nas
+
+MACHINE = Path(__file__).with_name("machine")
+
+@nas.hookimpl
+def nas_metrics():
+    def compute(context):
+        return nas.Estimate(float(context.arch.stages[0].channels), environment={"machine": MACHINE.read_text()})
+
+    def conditions(setting):
+        return {"environment": MACHINE.read_text()}
+
+    return [nas.MetricSpec("told_ms", "ms", "minimize", 1, compute, cost="cheap", options={}, conditions=conditions,
+                           seeded=False)]
+'''
+
+
+def test_a_study_goes_on_on_another_machine_only_where_environments_may_be_mixed(spec, storage, tmp_path):
+    (tmp_path / "moved.py").write_text(MOVED)
+    machine = tmp_path / "machine"
+    notices: list[str] = []
+
+    def go_on(trials: int, **options: bool) -> None:
+        nas.run(spec(objectives={"told_ms": "minimize"}), trials=trials, storage=storage,
+                plugins=[tmp_path / "moved.py"], isolated=False,
+                observer=lambda progress: notices.extend(progress.notices), **options)
+
+    machine.write_text("one")
+    go_on(3)
+    machine.write_text("another")
+    with pytest.raises(StudyDriftError, match=r'environment: "one", here it is "another"\n.*--mix-environments'):
+        go_on(4)
+    go_on(4, mix_environments=True)
+    told = ('from here on told_ms is measured under another columns.told_ms.environment: "one", here it is "another"; '
+            "--mix-environments was given")
+    assert notices == [told]
+    front = nas.read_report("tiny", storage).query("pareto")["trial"]
+    assert 3 not in list(front)
+    machine.write_text("one")
+    go_on(5)

@@ -1,0 +1,110 @@
+"""A bench as files: a Markdown page with its picture, CSV with a line a measurement, JSON with every sample."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from nas.bench.page import page
+from nas.bench.picture import picture
+from nas.bench.result import Bench, Row, Timing
+from nas.errors import SpecError, StoreError
+from nas.outcomes import COST_COLUMNS
+from nas.text import in_spreadsheet
+from nas.version import VERSION
+
+_OF_A_TIMING = ("runtime", "batch", "median_ms", "low_ms", "high_ms", "iqr_ms", "reference_ratio", "fused",
+                "launch_bound", "stopped_by", "environment", "seconds")
+CSV_COLUMNS = ("network", "outcome", "message", "ended", "input_shape", *COST_COLUMNS, *_OF_A_TIMING, "n",
+               "images_per_s", "flop_per_s", "bytes_per_s", "of_roof", "warnings", "published_accuracy",
+               "published_params", "published_gflops")
+
+
+def as_csv(bench: Bench) -> str:
+    """A line a measurement; one without a measurement for a network that has none."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for row in bench.rows:
+        writer.writerows(_lines(bench, row))
+    return text.getvalue()
+
+
+def _lines(bench: Bench, row: Row) -> Iterator[dict[str, object]]:
+    line: dict[str, object] = {
+        "network": in_spreadsheet(row.network), "outcome": row.outcome, "message": in_spreadsheet(row.message),
+        "ended": in_spreadsheet(row.ended), "input_shape": "x".join(map(str, row.input_shape)),
+    }
+    if row.cost:
+        line |= {name: getattr(row.cost, name) for name in COST_COLUMNS}
+    if row.published:
+        line |= {"published_accuracy": row.published.accuracy, "published_params": row.published.params,
+                 "published_gflops": row.published.gflops}
+    if not row.timings:
+        yield line
+    for timing in row.timings:
+        yield line | _measured(bench, row, timing)
+
+
+def _measured(bench: Bench, row: Row, timing: Timing) -> dict[str, object]:
+    per_s, share = 1e3 / timing.median_ms, bench.share(row, timing)
+    line = {name: getattr(timing, name) for name in _OF_A_TIMING}
+    line |= {"n": len(timing.samples_ms), "images_per_s": timing.images_per_s,
+             "warnings": in_spreadsheet("; ".join(timing.warnings))}
+    if row.cost:
+        line |= {"flop_per_s": per_s * row.flop(timing.batch),
+                 "bytes_per_s": per_s * row.traffic(timing.batch, bench.conditions.itemsize)}
+    return line | ({} if share is None else {"of_roof": share})
+
+
+def as_json(bench: Bench) -> str:
+    """Everything, every sample among it."""
+    return json.dumps({"nas": VERSION, **bench.as_dict()}, indent=1) + "\n"
+
+
+def _written(bench: Bench, out: Path, render: Callable[[Bench], str]) -> dict[Path, str]:
+    return {out: render(bench)}
+
+
+def _page(bench: Bench, out: Path) -> dict[Path, str]:
+    image = out.with_suffix(".svg")
+    return {out: page(bench, image.name), image: picture(bench)}
+
+
+_FORMATS: dict[str, Callable[[Bench, Path], dict[Path, str]]] = {
+    ".md": _page,
+    ".csv": lambda bench, out: _written(bench, out, as_csv),
+    ".json": lambda bench, out: _written(bench, out, as_json),
+}
+
+
+def check_out(out: Path) -> None:
+    """Whether a bench can be written there: asked before anything is measured.
+
+    Raises:
+        SpecError: its ending is of no format; it is a folder, or its folder is not there.
+    """
+    if out.suffix not in _FORMATS:
+        raise SpecError(f"--out: {out}: name a file that ends in {', '.join(_FORMATS)}")
+    if out.is_dir():
+        raise SpecError(f"--out: {out} is a folder; name a file in it")
+    if not out.parent.is_dir():
+        raise SpecError(f"--out: there is no folder {out.parent}; make it, or give another path")
+
+
+def write(bench: Bench, out: Path) -> tuple[Path, ...]:
+    """Writes the files, `out` first, and gives their paths.
+
+    Raises:
+        StoreError: one cannot be written.
+    """
+    texts = _FORMATS[out.suffix](bench, out)  # all of them, before anything is written
+    for path, text in texts.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"--out: cannot write {path}: {error.strerror}; give another path") from None
+    return tuple(texts)

@@ -1,0 +1,103 @@
+"""The bench, read from top to bottom: ask the device, measure its roofs, then one network after the other.
+
+Everything that touches the device happens in its worker. What fails is a row; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nas.bench.jobs import CHECK_LIMIT_S
+from nas.bench.published import missing_library
+from nas.bench.request import Request, Subject, conditions_of
+from nas.bench.result import Bench, Row, Timing
+from nas.bench.roofline import Roofs
+from nas.cost.result import Cost
+from nas.errors import MeasureError
+from nas.worker import Worker
+
+JOBS = "nas.bench.jobs"
+
+Listener = Callable[[str], None]
+"""Hears what is being done."""
+
+
+def deaf(doing: str) -> None:
+    """The default listener: nobody listens."""
+
+
+def begin(request: Request, worker: Worker) -> Bench:
+    """A bench without rows, under the conditions that the device turned out to have.
+
+    Raises:
+        SpecError: the device cannot do what was asked for.
+        MeasureError: it is broken, or its worker dies.
+    """
+    told = worker.call(f"{JOBS}:check", request.arguments(), limit_s=CHECK_LIMIT_S)
+    bench = Bench(conditions_of(told), len(request.subjects))
+    if bench.conditions.notice:
+        bench.notices.append(bench.conditions.notice)
+    if missing := missing_library():
+        bench.notices.append(missing)
+    return bench
+
+
+def carry_out(bench: Bench, request: Request, worker: Worker, tell: Listener = deaf) -> Iterator[Row]:
+    """Measures the roofs, then yields each network's row once it is in `bench`."""
+    tell("the roofs: a matrix product and a copy")
+    bench.roofs = _roofs(bench, worker)
+    for subject in request.subjects:
+        tell(subject.label)
+        row = _row(subject, bench, request, worker, tell)
+        bench.rows.append(row)
+        yield row
+
+
+def _roofs(bench: Bench, worker: Worker) -> Roofs | None:
+    """None, and a notice, where the device cannot multiply or copy so much."""
+    found = bench.conditions
+    try:
+        told = worker.call(f"{JOBS}:roofs", {"device": found.device, "dtype": found.dtype, "threads": found.threads})
+    except MeasureError as error:
+        bench.notices.append(f"no roofs, and so no shares of them: {error.outcome}: {error}")
+        return None
+    return Roofs(**told)
+
+
+def _row(subject: Subject, bench: Bench, request: Request, worker: Worker, tell: Listener) -> Row:
+    heard: list[Mapping[str, Any]] = []
+
+    def listen(told: Mapping[str, Any]) -> None:
+        if "doing" in told:
+            tell(f"{subject.label}, {told['doing']}")
+        else:
+            heard.append(told)
+
+    found = bench.conditions
+    task = request.arguments() | {"network": subject.text, "runtimes": found.runtimes, "batches": found.batches}
+    outcome, message = "ok", ""
+    try:
+        worker.call(f"{JOBS}:measure", task, heard=listen)
+    except MeasureError as error:
+        outcome, message = error.outcome, str(error)
+        if error.outcome == "device_error":  # the next network gets a process of its own
+            worker.kill()
+    costs = [_cost(told["cost"]) for told in heard if "cost" in told]
+    timings = tuple(Timing.of(told["timing"]) for told in heard if "timing" in told)
+    failures = [(told["outcome"], told["failed"]) for told in heard if "failed" in told]
+    ends = [told["ended"] for told in heard if "ended" in told]
+    failures += [(outcome, message)] if message else []
+    if timings:
+        outcome = "ok"
+    elif failures:
+        outcome = failures[0][0]
+    said = [f"{word}: {text}" if timings else text for word, text in failures]
+    return Row(
+        subject.label, subject.input_shape, costs[0] if costs else None, subject.published, timings, outcome,
+        message="; ".join(said), ended="; ".join(ends),
+    )
+
+
+def _cost(told: Mapping[str, Any]) -> Cost:
+    return Cost(**{**told, "global_ops": tuple(told["global_ops"]), "unsupported_ops": tuple(told["unsupported_ops"])})

@@ -1,0 +1,101 @@
+"""Values of several machines: kept apart in a front, and told how they compare where they stand in two columns."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from nas.store.rows import StudyRow
+
+LATENCY = "latency_ms"
+"""The metric whose columns are compared."""
+
+FEWEST = 3
+"""Of fewer networks, a rank correlation says nothing."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two latency columns of a study order and scale the same networks.
+
+    Attributes:
+        networks: how many have both values, each counted once.
+        spearman, kendall: rank correlations (Kendall's tau-b); None where a column has one value only.
+        ratio: the median over the networks of first / second.
+    """
+
+    first: str
+    second: str
+    networks: int
+    spearman: float | None
+    kendall: float | None
+    ratio: float
+
+    def __str__(self) -> str:
+        ranks = ("rank correlation undefined, all values of a column are equal" if self.spearman is None
+                 else f"Spearman {self.spearman:.2f}, Kendall {self.kendall:.2f}")
+        return (f"{self.first} against {self.second}: {ranks}, median ratio {self.ratio:.3g}, "
+                f"over {self.networks} networks")
+
+
+def of_one_environment(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], tuple[str, ...]]:
+    """Those of the rows whose values in the columns were measured in the same environments, and the fingerprints that
+    the others have besides.
+
+    The environments of most rows are taken, of equally many those of the newest row.
+    """
+    signatures = [_signature(row, columns) for row in rows]
+    if len(set(signatures)) <= 1:
+        return list(rows), ()
+    counts = Counter(signatures)
+    newest = {signature: place for place, signature in enumerate(signatures)}
+    chosen = max(counts, key=lambda signature: (counts[signature], newest[signature]))
+    kept = [row for row, signature in zip(rows, signatures, strict=True) if signature == chosen]
+    others = {name for signature in counts for name in signature if name} - {name for name in chosen if name}
+    return kept, tuple(sorted(others))
+
+
+def _signature(row: Row, columns: Sequence[str]) -> tuple[str | None, ...]:
+    """The environment's fingerprint of each column's value; None where its metric tells of none."""
+    return tuple(row["measured"][column][3] if column in row["measured"] else None for column in columns)
+
+
+def latencies_compared(rows: Sequence[Row], study: StudyRow, mix_environments: bool) -> tuple[Comparison, ...]:
+    """Each two latency columns of a study, where at least three networks have both values.
+
+    Without `mix_environments`, each column's values are those of one environment, as in a front.
+    """
+    names = [column.name for column in study.columns if column.metric == LATENCY]
+    found = []
+    for first, second in combinations(names, 2):
+        both = [row for row in rows if row["arch_id"] and _value(row, first) > 0 and _value(row, second) > 0]
+        if not mix_environments:
+            both, _ = of_one_environment(both, (first, second))
+        pairs = {row["arch_id"]: (_value(row, first), _value(row, second)) for row in both}
+        if len(pairs) >= FEWEST:
+            found.append(_comparison(first, second, list(pairs.values())))
+    return tuple(found)
+
+
+def _value(row: Row, column: str) -> float:
+    value = row["measured"].get(column, (None,))[0]
+    return value if value is not None and math.isfinite(value) else math.nan
+
+
+def _comparison(first: str, second: str, pairs: Sequence[tuple[float, float]]) -> Comparison:
+    import pandas as pd
+
+    frame = pd.DataFrame(pairs, columns=["first", "second"])
+    varied = bool((frame.nunique() > 1).all())
+    spearman, kendall = (
+        float(frame["first"].corr(frame["second"], method=method)) if varied else None
+        for method in ("spearman", "kendall")
+    )
+    ratio = float((frame["first"] / frame["second"]).median())
+    return Comparison(first, second, len(pairs), spearman, kendall, ratio)

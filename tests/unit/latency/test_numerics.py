@@ -1,0 +1,36 @@
+"""A worker computes float32 as the process does that asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from nas.latency.numerics import compute_as, numerics
+
+
+@pytest.fixture(autouse=True)
+def put_back() -> Iterator[None]:
+    before = numerics()
+    yield
+    compute_as(before)
+
+
+def test_what_was_set_is_told_and_can_be_set_elsewhere() -> None:
+    before = numerics()
+    assert before["cudnn.benchmark"] is False
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cudnn.benchmark = True
+    changed = numerics()
+    assert changed["mkldnn.matmul.fp32_precision"] != before["mkldnn.matmul.fp32_precision"]
+    compute_as(before)
+    assert numerics() == before
+    compute_as(changed)
+    assert numerics() == changed
+
+
+def test_nothing_told_changes_nothing() -> None:
+    before = numerics()
+    compute_as({})
+    assert numerics() == before
