@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas.numbers import count, plus_minus, rounded
-from nas.outcomes import COST_COLUMNS
+from nas.outcomes import COST_COLUMNS, ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.report.short import short_architecture, short_input
 from nas.report.summary import Summary, summary
 from nas.report.verification_text import TITLE, verification
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 30
 """Rows of the front that are shown."""
+MOST_FAILURES = 3
+MOST_TEXT = 300
+"""Characters of a failure's message that are shown."""
 
 
 def summary_table(report: Report) -> Group:
@@ -35,7 +38,7 @@ def summary_table(report: Report) -> Group:
             parts.append(Text(f"{len(short.front) - MOST_ROWS} more of the front are in the other formats"))
     else:
         parts.append(Text("no trial was successful and feasible", style="yellow"))
-        parts += [Text(line) for line in _nearest(report)]
+        parts += [Text(line) for line in (*_nearest(report), *_failures(report))]
     parts += [Text(one_line(notice), style="yellow") for notice in report.notices]
     parts += [*_verification(report), *(Text(one_line(comparison)) for comparison in report.comparisons)]
     return Group(*parts, _outcomes(short))
@@ -70,6 +73,15 @@ def _nearest(report: Report) -> Iterator[str]:
             unit = f" {units[column]}" if units.get(column) else ""
             came = f"the nearest of {len(values)} came to {text(best)}{unit}"
             yield one_line(f"{column} {operator} {text(bound)}: {came}")
+
+
+def _failures(report: Report) -> Iterator[str]:
+    """The first trials that failed: where there is no front, they are what a reader needs."""
+    failed = report.frame[report.frame["outcome"].isin([*ITS_OWN_FAULT, *NOT_ITS_FAULT])]
+    for row in failed.head(MOST_FAILURES).to_dict("records"):
+        said = one_line(row["message"])
+        said = said if len(said) <= MOST_TEXT else f"{said[:MOST_TEXT]}..."
+        yield f"trial {row['trial']}: {row['outcome']}: {said}"
 
 
 def _front(report: Report, short: Summary) -> RenderableType:

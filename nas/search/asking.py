@@ -17,6 +17,8 @@ from nas.worker.metric_job import answer_of, estimate_of, request
 
 Hear = Callable[[int, float], None]
 """Is told the step and the value that a metric reports."""
+Enter = Callable[[str], None]
+"""Is told what a metric begins with: "timing", or "waiting for the device"."""
 
 
 class Asking(Protocol):
@@ -37,6 +39,7 @@ class Asking(Protocol):
         device: str,
         timeout_s: float | None,
         hear: Hear,
+        enter: Enter,
     ) -> Estimate:
         """What the metric says of a candidate."""
 
@@ -66,13 +69,15 @@ class Here:
         device: str,
         timeout_s: float | None,  # noqa: ARG002
         hear: Hear,
+        enter: Enter,
     ) -> Estimate:
         """As `Asking.estimate`."""
         from nas.network import build_network
 
         context = MetricContext(
             arch, arch.input_shape, options, seed, device,
-            lambda: build_network(arch, plugins.blocks, seed=seed), plugins.runtimes, on_report=hear, known_cost=cost,
+            lambda: build_network(arch, plugins.blocks, seed=seed), plugins.runtimes, on_report=hear,
+            on_phase=lambda name, _: enter(name), known_cost=cost,
         )
         return ask(metric, context)
 
@@ -108,6 +113,7 @@ class InWorker:
         device: str,
         timeout_s: float | None,
         hear: Hear,
+        enter: Enter,
     ) -> Estimate:
         """As `Asking.estimate`."""
         task = {
@@ -118,7 +124,7 @@ class InWorker:
             "device": device,
         }
         with borrowed(_seat(options)) as worker:
-            return estimate_of(_answered(worker, task, timeout_s, hear))
+            return estimate_of(_answered(worker, task, timeout_s, hear, enter))
 
     def is_well(self, options: Mapping[str, object]) -> bool:
         """As `Asking.is_well`, in a worker."""
@@ -135,10 +141,12 @@ class InWorker:
             worker.kill()
 
 
-def _answered(worker: Worker, task: Mapping[str, object], timeout_s: float | None, hear: Hear) -> Any:
+def _answered(
+    worker: Worker, task: Mapping[str, object], timeout_s: float | None, hear: Hear, enter: Enter
+) -> Any:
     try:
         return worker.call(
-            "nas.worker.metric_job:compute", task, heard=lambda told: hear(*told), total_s=timeout_s
+            "nas.worker.metric_job:compute", task, heard=lambda told: hear(*told), entered=enter, total_s=timeout_s
         )
     except MeasureError as error:
         if error.outcome in NEEDS_A_FRESH_WORKER:

@@ -122,6 +122,7 @@ def _compute(
             options=column.options, seed=spec.study.seed, timeout_s=column.timeout_s,
             device=str(column.conditions.get("device", column.options.get("device", "cpu"))),
             hear=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
+            enter=lambda phase: tell(f"{column.name}, {phase}"),
         ))
     except MeasureError as error:
         outcome = error.outcome if error.outcome in OUTCOMES[1:] else "metric_error"

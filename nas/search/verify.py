@@ -101,7 +101,7 @@ def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) ->
         ready.plugins, column.metric, one.arch, count_architecture(one.arch, ready.plugins.blocks, costs),
         options=_shorter(column, one.record.values[column.name]), seed=ready.spec.study.seed,
         device=str(column.conditions.get("device", column.options.get("device", "cpu"))),
-        timeout_s=column.timeout_s, hear=_unheard,
+        timeout_s=column.timeout_s, hear=_unheard, enter=_unasked,
     ))
     if not 0 < found.value < float("inf"):
         raise MeasureError(f"the value is {found.value}", "nan")
@@ -110,6 +110,10 @@ def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) ->
 
 def _unheard(step: int, value: float) -> None:
     """Steps of a metric that learns: there are too many processes for them."""
+
+
+def _unasked(phase: str) -> None:
+    """As little as phases."""
 
 
 def _shorter(column: Column, searched: float) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ Nothing heavy is imported here before a job needs it.
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import json
@@ -13,6 +14,7 @@ import select
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from nas.worker.messages import Job, Message, Tell, line_of
@@ -25,11 +27,18 @@ def main() -> None:
     """Does one job after the other, until nobody asks any more, or the owner is gone."""
     read, write, life = map(int, sys.argv[1:])
     _guard(life, read, write)
+    _die_first()
     faulthandler.enable()
     inbox, outbox = os.fdopen(read, "rb"), os.fdopen(write, "wb")
     while select.select([inbox], [], [], IDLE_S)[0] and (line := inbox.readline()):
         _do(json.loads(line), outbox)
     os.killpg(os.getpgrp(), signal.SIGKILL)  # with the guard, and whatever a job has left behind
+
+
+def _die_first() -> None:
+    """Where memory runs out, Linux ends this process and not the one that owns the study."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _guard(life: int, *others: int) -> None:

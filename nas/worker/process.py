@@ -50,6 +50,7 @@ class Worker:
         arguments: Mapping[str, object],
         *,
         heard: Callable[[Any], None] = deaf,
+        entered: Callable[[str], None] = deaf,
         limit_s: float | None = START_LIMIT_S,
         total_s: float | None = None,
     ) -> Any:
@@ -59,17 +60,18 @@ class Worker:
             job: what is to be done; the module is imported in the worker.
             arguments: plain values.
             heard: gets what the job reports meanwhile.
+            entered: gets the name of each phase that begins.
             limit_s: until the job announces its first phase; each phase brings its own.
             total_s: of the whole job, whatever its phases bring.
 
         Raises:
             MeasureError: the job failed, with its own outcome; `timeout` where a phase lasted longer than announced;
                 `worker_died` where the process ended. After both the process, and all that it started, is gone.
-            BaseException: whatever `heard` raises, and Ctrl-C; the process is gone then, too.
+            BaseException: whatever `heard` or `entered` raises, and Ctrl-C; the process is gone then, too.
         """
         task = {"job": job, "arguments": arguments, "cwd": str(Path.cwd()), "path": sys.path}
         try:
-            answer = self._ask(line_of(task), heard, limit_s, total_s)
+            answer = self._ask(line_of(task), heard, entered, limit_s, total_s)
         except _JobError as error:
             self._pass_on()
             raise MeasureError(str(error), error.outcome) from None
@@ -99,10 +101,18 @@ class Worker:
         if self._process is not None and (said := self._unheard()):
             sys.stderr.write(said)
 
-    def _ask(self, line: bytes, heard: Callable[[Any], None], limit_s: float | None, total_s: float | None) -> Any:
+    def _ask(
+        self,
+        line: bytes,
+        heard: Callable[[Any], None],
+        entered: Callable[[str], None],
+        limit_s: float | None,
+        total_s: float | None,
+    ) -> Any:
         if self.pid is None:
             self.kill()
             self._spawn()
+        self._kills = _memory_kills()
         self._send(line)
         whole, phase = _Phase("the whole", total_s), _Phase("starting", limit_s)
         while True:
@@ -113,6 +123,7 @@ class Worker:
                 raise _JobError(message["failed"], message["outcome"])
             if "phase" in message:
                 phase = _Phase(message["phase"], message["limit_s"])
+                entered(phase.name)
             else:
                 heard(message["told"])
 
@@ -161,6 +172,8 @@ class Worker:
     def _death(self, phase: str) -> MeasureError:
         if (status := self._status()) is None:
             return MeasureError(f"while {phase} the worker closed its pipe", "worker_died")
+        if status == -signal.SIGKILL and _memory_kills() > self._kills:
+            return MeasureError(f"while {phase} the machine's memory ran out, and the worker was ended", "oom")
         how = f"exited with {status}" if status >= 0 else f"was killed by {_signal(-status)}"
         return MeasureError(f"while {phase} the worker {how}{_last_words(self._unheard())}", "worker_died")
 
@@ -203,6 +216,13 @@ def _last_words(said: str) -> str:
     _, fatal, where = said.rpartition("Fatal Python error: ")
     told = " ".join(where.split())
     return f": {told[:LAST_WORDS] if fatal else told[-LAST_WORDS:]}" if told else ""
+
+
+def _memory_kills() -> int:
+    """How many processes Linux has ended so far because memory ran out."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/vmstat").read_text().split("\noom_kill ")[1].split()[0])
+    return 0
 
 
 def _signal(number: int) -> str:

@@ -73,7 +73,7 @@ def _verification(report: Report) -> Iterator[str]:
     if (told := verification(report)) is None:
         return
     yield f"<h2>{TITLE}</h2>"
-    heads = "".join(f'<th scope="col">{_text(name)}</th>' for name in told.headers)
+    heads = "".join(f'<th class="number" scope="col">{_text(name)}</th>' for name in told.headers)
     yield f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>'
     for row in told.rows:
         yield "<tr>" + "".join(f'<td class="number">{_text(cell)}</td>' for cell in row) + "</tr>"

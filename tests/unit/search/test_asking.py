@@ -130,7 +130,7 @@ def test_it_is_asked_in_another_process_that_stays(ready, evaluated, measured, c
     told: list[str] = []
     first, second = evaluated(ready(), tell=told.append), evaluated(ready(), OTHER)
     assert first.values["fake"] == second.values["fake"] != os.getpid()
-    assert told == ["fake", "fake, step 3: 0.25"]
+    assert told == ["fake", "fake, loading plugins", "fake, computing", "fake, timing", "fake, step 3: 0.25"]
     assert "seen by the author" in capsys.readouterr().err
     row = measured()[0]
     assert (row["low"], row["n"], row["message"]) == (1.0, 2, "quiet")

@@ -95,7 +95,9 @@ def test_a_phase_that_lasts_too_long_ends_the_whole_group_however_much_it_talks(
 
 
 def test_each_phase_brings_its_own_limit(worker: Worker) -> None:
-    assert worker.call("worker_jobs:phases", {}, limit_s=60.0) == "done"
+    entered: list[str] = []
+    assert worker.call("worker_jobs:phases", {}, limit_s=60.0, entered=entered.append) == "done"
+    assert entered == ["building", "waiting", "timing", "waiting"]
 
 
 def test_a_segmentation_fault_is_a_death_that_says_where(worker: Worker) -> None:
@@ -112,6 +114,21 @@ def test_after_a_death_the_next_job_has_a_fresh_process(worker: Worker, job: str
         worker.call(f"worker_jobs:{job}", {"status": 7})
     assert told.value.outcome == "worker_died"
     assert worker.call("worker_jobs:echo", {})["pid"] != before
+
+
+def test_where_linux_ended_it_because_memory_ran_out_the_job_needs_too_much(worker: Worker, monkeypatch) -> None:
+    worker.call("worker_jobs:echo", {})
+    counted = iter([3, 4])
+    monkeypatch.setattr("nas.worker.process._memory_kills", lambda: next(counted))
+    with pytest.raises(MeasureError, match="while starting the machine's memory ran out") as told:
+        worker.call("worker_jobs:killed", {})
+    assert told.value.outcome == "oom"
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="only Linux says whom it would end first")
+def test_it_is_ended_before_its_owner_where_memory_runs_out(worker: Worker) -> None:
+    worker.call("worker_jobs:echo", {})
+    assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text() == "1000\n"
 
 
 def test_a_worker_that_died_between_two_jobs_is_no_failure(worker: Worker) -> None:
