@@ -79,14 +79,14 @@ class Duel:
         return sum(len(process.a_ms) for process in self.processes)
 
     def __str__(self) -> str:
-        return f"{self.said()}: {self.interval()}, {len(self.processes)} processes, {self.pairs} pairs"
+        return f"{self.said()}, {self.interval()}, {len(self.processes)} processes, {self.pairs} pairs"
 
     def said(self) -> str:
-        """The verdict as a clause: `b is 5.1 % slower than a`."""
+        """The verdict as a clause: `b is slower than a: it takes 5.1 % longer`."""
         percent = f"{abs(self.ratio - 1):.1%}".replace("%", " %")
         return {
-            "faster": f"{self.b} is {percent} faster than {self.a}",
-            "slower": f"{self.b} is {percent} slower than {self.a}",
+            "faster": f"{self.b} is faster than {self.a}: it takes {percent} less time",
+            "slower": f"{self.b} is slower than {self.a}: it takes {percent} longer",
             "no_difference": f"no difference beyond {100 * self.margin:g} % between {self.a} and {self.b}",
             "undecided": f"undecided between {self.a} and {self.b}",
         }[self.verdict]

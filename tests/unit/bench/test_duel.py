@@ -96,7 +96,15 @@ def test_a_difference_that_every_process_sees_is_called_at_the_first_look(proces
     assert len(duel.processes) == len(processes.asked) == 9
     assert duel.pairs == 27
     assert (duel.a_ms, duel.b_ms) == (pytest.approx(10.0), pytest.approx(11.0 * math.exp(0.05)))
-    assert str(duel) == (f"{duel.b} is 5.1 % slower than {duel.a}: ratio 1.051 [1.051, 1.051] at 97 %, 9 processes, 27 pairs")
+    assert str(duel) == (f"{duel.b} is slower than {duel.a}: it takes 5.1 % longer, ratio 1.051 [1.051, 1.051] at 97 %, "
+                         "9 processes, 27 pairs")
+
+
+def test_a_faster_network_takes_so_much_less_time(processes: Processes) -> None:
+    processes.answers = itertools.repeat(math.log(0.5))
+    duel = small()
+    assert duel.verdict == "faster"
+    assert duel.said() == f"{duel.b} is faster than {duel.a}: it takes 50.0 % less time"
 
 
 def test_networks_that_no_process_tells_apart_are_no_difference(processes: Processes) -> None:

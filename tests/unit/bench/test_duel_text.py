@@ -31,7 +31,7 @@ def shown(duel: Duel) -> str:
 
 def test_verdict_times_interval_and_effort_are_told() -> None:
     text = shown(DUEL)
-    assert "resnet34 is 80.0 % slower than resnet18" in text
+    assert "resnet34 is slower than resnet18: it takes 80.0 % longer" in text
     assert "b / a: ratio 1.8 [1.7, 1.9] at 97 %" in text
     assert "3 processes, 3 pairs, 61 s\n" in text
     for cell in ("resnet18", "10", "resnet34", "18"):
