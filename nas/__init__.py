@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nas.arch import Norm as Norm
     from nas.arch import Stage as Stage
     from nas.arch import Stem as Stem
-    from nas.bench.duel import Duel as Duel
     from nas.bench.duel import duel as duel
+    from nas.bench.duel_result import Duel as Duel
     from nas.blocks import BlockIO as BlockIO
     from nas.blocks import BlockSpec as BlockSpec
     from nas.cost.count import count as count
@@ -53,10 +53,10 @@ _HOME = {
     "Norm": "nas.arch",
     "Stage": "nas.arch",
     "Stem": "nas.arch",
+    "duel": "nas.bench.duel",
+    "Duel": "nas.bench.duel_result",
     "BlockIO": "nas.blocks",
     "BlockSpec": "nas.blocks",
-    "Duel": "nas.bench.duel",
-    "duel": "nas.bench.duel",
     "count": "nas.cost.count",
     "Cost": "nas.cost.result",
     "BlockError": "nas.errors",

@@ -1,191 +1,300 @@
-"""`nas.duel`: which of two networks is faster here, timed alternately in fresh processes until that is certain."""
+"""`nas.duel`: two networks against each other, over fresh processes, until the verdict is sound or the budget spent."""
 
 from __future__ import annotations
 
 import math
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nas.arch import Architecture
-from nas.bench.verdict import LOOKS, MARGIN, Look, Verdict, look
-from nas.errors import SpecError
-from nas.latency.options import LatencyOptions
+from nas.bench.duel_result import Duel, PairedProcess, StoppedBy
+from nas.bench.pair import task
+from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES, Judgement, Rule, rule
+from nas.choices import shown
+from nas.errors import MeasureError, SpecError
+from nas.latency.device import resolve_device
+from nas.latency.environment import STATE, lasting
+from nas.latency.options import LatencyOptions, find_runtime
+from nas.latency.sampling import Clock
 from nas.latency.statistics import median
-from nas.plugins import load_plugins
+from nas.network import try_network
+from nas.outcomes import TRIED_TWICE
+from nas.plugins import Plugins, load_plugins
 from nas.worker import Worker
 from nas.zoo import Opaque, canonical_with, resolve
+from nas.zoo.timm_blocks import BlockStrings
 
-PROCESS_SECONDS = 2.0
-"""Of timing in one process; building and warm-up come on top."""
-BUDGET_S = 180.0
+Network = Architecture | Opaque | BlockStrings
 
-StoppedBy = Literal["verdict", "budget", "processes"]
+MARGIN = 0.02
+BUDGET_S = 300.0
+"""For all processes: each takes about 6 s on an idle machine, and was seen to take 15 on a busy one."""
+MAX_PROCESSES = 24
+"""By so many, 5 % are told apart in 95 % of the duels where the processes' ratios spread by 5 % (a standard deviation),
+in 88 % where they spread by 6 %; equal networks are called so in 93 % at 2 %, in 40 % at 3 % (simulated). On two cores
+with three busy neighbours, mobilenet_v3_small against itself spread by 1.4 to 2.4 %."""
+MAX_BUDGET_S = 86_400.0
+
+BUSY_SHARE = 0.25
+"""From this share of the processes on, what spoke against their measurements is told."""
 
 
-@dataclass(frozen=True)
-class Duel:
-    """How two networks compare.
-
-    Attributes:
-        a, b: their names, or the texts' `arch_id`.
-        verdict: of b beside a: "faster", "slower", "no_difference" (smaller than the margin), or "undecided".
-        ratio: b's time over a's.
-        low, high: its interval, corrected for every look, see `nas.bench.verdict`.
-        ratios: of each process, the median over its pairs.
-        a_ms, b_ms: the median over the processes of each network's median pass.
-        pairs: in all processes.
-        seconds: all in all.
-        stopped_by: "verdict", or what ended it without one.
-        conditions: device, runtime, batch and the like, as they were in the end.
-        environment: the machine.
-        warnings: what the reader should know before believing it.
-    """
-
-    a: str
-    b: str
-    verdict: Verdict
-    ratio: float
-    low: float
-    high: float
-    ratios: tuple[float, ...]
-    a_ms: float
-    b_ms: float
-    pairs: int
-    seconds: float
-    stopped_by: StoppedBy
-    conditions: Mapping[str, object] = field(default_factory=dict)
-    environment: Mapping[str, object] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def processes(self) -> int:
-        """How many fresh processes there were."""
-        return len(self.ratios)
-
-    def __str__(self) -> str:
-        told = {
-            "faster": f"{self.b} is faster than {self.a}",
-            "slower": f"{self.b} is slower than {self.a}",
-            "no_difference": f"{self.b} and {self.a} take the same time",
-            "undecided": f"undecided between {self.a} and {self.b}",
-        }[self.verdict]
-        return f"{told}: {self.ratio:.3f} of its time [{self.low:.3f}, {self.high:.3f}], {self.processes} processes"
+def unheard(doing: str) -> None:
+    """The default listener."""
 
 
 def duel(
-    a: Architecture | Opaque | str,
-    b: Architecture | Opaque | str,
+    a: Network,
+    b: Network,
+    device: str = LatencyOptions.device,
     *,
-    budget_s: float = BUDGET_S,
-    max_processes: int = LOOKS[-1],
+    batch: int = LatencyOptions.batch,
+    runtime: str = LatencyOptions.runtime,
+    dtype: str = LatencyOptions.dtype,
+    memory_format: str = LatencyOptions.memory_format,
+    threads: int | str = LatencyOptions.threads,
+    fuse: bool = LatencyOptions.fuse,
+    caches: str = LatencyOptions.caches,
+    target: float = LatencyOptions.target,
+    max_seconds: float = LatencyOptions.max_seconds,
+    max_samples: int = LatencyOptions.max_samples,
     margin: float = MARGIN,
-    seed: int = 0,
+    budget_s: float = BUDGET_S,
+    max_processes: int = MAX_PROCESSES,
     plugins: Sequence[str | Path] = (),
-    tell: Callable[[str], None] | None = None,
-    **options: Any,
+    seed: int = 0,
+    tell: Callable[[str], None] = unheard,
 ) -> Duel:
-    """Times two networks alternately, in random order, in one fresh process after the other, until the verdict is
-    certain.
+    """Whether b is faster or slower than a here: both timed alternately, in random order, in one fresh process after
+    the other, until that is known.
 
     Args:
-        a, b: architectures, opaque networks, or what `nas.load` takes as text.
-        budget_s: seconds after which no further process is started.
-        max_processes: at most so many; verdicts are reached after 4, 6, 8, 11 and 16.
-        margin: a difference that is certainly smaller than this share is called none.
-        seed: of weights, inputs and orders.
-        plugins: local plugin files whose blocks and runtimes the networks may name.
-        tell: hears what is being done.
-        options: of a latency column, see `nas.latency.options.LatencyOptions`; `max_seconds` is that of one process.
+        a, b: anything that `nas.load` takes, or what it gave. Each runs on its own input shape.
+        device: as the other options up to `max_samples`, see `nas.latency.options.LatencyOptions`; `target`,
+            `max_seconds` and `max_samples` are of the pairs of one process.
+        margin: ratios from 1 / (1 + margin) to 1 + margin are called no difference.
+        budget_s: no process is started that is likely to end later than this; there is one process in any case.
+        max_processes: nor more than these, 7 to 100. The verdict's strictness depends on it, see `nas.bench.verdict`.
+        plugins: local files with further blocks and runtimes.
+        seed: draws weights, inputs and orders.
+        tell: is told what is being done, about twice a process.
 
     Raises:
-        SpecError: a network, an option or the device is refused; no network was run.
-        BlockError, PluginError: a network cannot be built, a plugin cannot be loaded.
-        MeasureError: a network cannot be run, or a worker died.
+        SpecError: an option is refused, or a network is none; before any process is started, except for what only a
+            GPU can tell.
+        BlockError, PluginError: an architecture cannot be built, a plugin cannot be loaded.
+        MeasureError: a network cannot be run, see `nas.measure`; or a process failed twice.
     """
-    asked = LatencyOptions.of({"max_seconds": PROCESS_SECONDS, **options})
-    _check(budget_s, max_processes, margin, seed)
-    known = load_plugins(plugins)
-    networks = [_text(network, known) for network in (a, b)]
-    task: dict[str, Any] = {
-        "networks": [text for _, text in networks], "options": asked.as_dict(), "plugin_files": list(known.files),
-        "entry_points": known.entry_points, "seed": seed, "seconds": asked.max_seconds,
-    }
-    began = time.monotonic()
-    found = _fought(task, began, budget_s, max_processes, margin, tell or _unheard)
-    last = found.answers[-1]
-    warnings = dict.fromkeys(told for answer in found.answers for told in answer["warnings"])
-    return Duel(
-        networks[0][0], networks[1][0], found.look.verdict, found.look.ratio, found.look.low, found.look.high,
-        ratios=tuple(math.exp(value) for value in found.logs),
-        a_ms=median([median([one for one, _ in answer["pairs_ms"]]) for answer in found.answers]),
-        b_ms=median([median([other for _, other in answer["pairs_ms"]]) for answer in found.answers]),
-        pairs=sum(len(answer["pairs_ms"]) for answer in found.answers),
-        seconds=time.monotonic() - began,
-        stopped_by=found.stopped_by,
-        conditions=last["conditions"],
-        environment=last["environment"],
-        warnings=(*([found.notice] if found.notice else []), *warnings),
+    options = LatencyOptions(
+        device, runtime, batch, dtype, memory_format, threads, fuse, caches, target, max_seconds, max_samples
     )
+    limits = Limits(margin, budget_s, max_processes)
+    return settle(a, b, options, load_plugins(plugins), limits, seed=seed, tell=tell)
 
 
 @dataclass(frozen=True)
-class _Fought:
-    look: Look
-    logs: tuple[float, ...]
-    answers: tuple[Mapping[str, Any], ...]
-    stopped_by: StoppedBy
-    notice: str
+class Limits:
+    """When a duel ends, see `duel`.
+
+    Raises:
+        SpecError: a value is out of range.
+    """
+
+    margin: float = MARGIN
+    budget_s: float = BUDGET_S
+    max_processes: int = MAX_PROCESSES
+
+    def __post_init__(self) -> None:
+        for name, high in (("margin", 1.0), ("budget_s", MAX_BUDGET_S)):
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= high:
+                raise SpecError(f"{name} = {shown(value)}: give a number above 0, at most {high:g}")
+        count: object = self.max_processes
+        whole = isinstance(count, int) and not isinstance(count, bool)
+        if not whole or not LEAST_PROCESSES <= self.max_processes <= MOST_PROCESSES:
+            raise SpecError(f"max_processes = {shown(count)}: give a whole number from {LEAST_PROCESSES}, of which "
+                            f"fewer can decide nothing, to {MOST_PROCESSES}")
 
 
-def _fought(
-    task: Mapping[str, Any], began: float, budget_s: float, most: int, margin: float, tell: Callable[[str], None]
-) -> _Fought:
-    worker, logs = Worker(), list[float]()
-    answers: list[Mapping[str, Any]] = []
+def settle(
+    a: Network,
+    b: Network,
+    options: LatencyOptions,
+    plugins: Plugins,
+    limits: Limits,
+    *,
+    seed: int = 0,
+    tell: Callable[[str], None] = unheard,
+    clock: Clock = time.monotonic,
+) -> Duel:
+    """`duel` with options that were checked and plugins that were loaded already; raises what it raises."""
+    runtime = find_runtime(options.runtime, plugins.runtimes)
+    networks = [_network(a, plugins), _network(b, plugins)]
+    if resolve_device(options.device).kind == "cpu":  # a GPU is asked by the processes alone: this one never uses it
+        options.resolve(runtime, [network.input_shape for network in networks])
+    texts = [str(network) for network in networks]
+    judge = rule(limits.max_processes, limits.margin)
+    begin = clock()
+    seen = _Seen()
+    random_ = random.Random(f"duel {seed}")
+    for number, b_first in enumerate(_roles(random_, limits.max_processes), 1):
+        tell(_doing(number, judge, seen))
+        order = random_.getrandbits(32)
+        seen.add(_asked(task(plugins, texts, options, seed, order, b_first), number, tell), b_first)
+        judgement = judge.judge(seen.logs)
+        elapsed = clock() - begin
+        stopped_by = _stopped_by(judgement, number, elapsed, limits)
+        if stopped_by is not None:
+            return _result((a, b), networks, judgement, seen, limits, elapsed, stopped_by)
+    raise AssertionError("the last process ends a duel")
+
+
+def _network(network: Network, plugins: Plugins) -> Architecture | Opaque:
+    """It, canonical, after each of its blocks was built once without weights."""
+    value: object = network
+    if isinstance(value, str | list | tuple):
+        value = resolve(value, plugins)
+    elif isinstance(value, Architecture):
+        value = canonical_with(value, plugins)
+    if isinstance(value, Architecture):
+        try_network(value, plugins.blocks)
+        return value
+    if isinstance(value, Opaque):
+        return value
+    raise SpecError(f"{type(value).__name__}: a duel builds its networks in fresh processes, so it takes a name, a "
+                    "text, an architecture or an opaque network")
+
+
+def _roles(rng: random.Random, processes: int) -> Iterator[bool]:
+    """Whether b is first: in one of every two processes, drawn which. What the first one has of being so, cancels."""
+    for _ in range(0, processes, 2):
+        yield from rng.sample((False, True), 2)
+
+
+def _doing(number: int, judge: Rule, seen: _Seen) -> str:
+    told = f"process {number} of at most {judge.max_processes}"
+    if not seen.logs:
+        return told
+    so_far = judge.judge(seen.logs)
+    interval = f" [{so_far.low:.4g}, {so_far.high:.4g}]" if math.isfinite(so_far.high) else ""
+    return f"{told}, ratio so far {so_far.ratio:.4g}{interval}"
+
+
+def _asked(asked: Mapping[str, object], number: int, tell: Callable[[str], None]) -> Mapping[str, Any]:
+    """What a fresh process answers; a second one, where the first one failed by what may not happen again.
+
+    Raises:
+        SpecError: this machine cannot do what the options ask for.
+        MeasureError: as `duel`.
+    """
     try:
-        checked = worker.call("nas.bench.pair:check", task)
-        if "refused" in checked:
-            raise SpecError(checked["refused"])
-        stopped_by: StoppedBy = "processes"
-        while len(answers) < most:
-            tell(f"process {len(answers) + 1} of at most {most}")
-            worker.kill()  # so that the next one is a fresh one
-            answers.append(worker.call("nas.bench.pair:pair", {**task, "process": len(answers)}))
-            logs.append(median([math.log(other / one) for one, other in answers[-1]["pairs_ms"]]))
-            found = look(logs, margin)
-            if found.verdict != "undecided":
-                stopped_by = "verdict"
-                break
-            if time.monotonic() - began > budget_s:
-                stopped_by = "budget"
-                break
+        answer = _in_fresh_process(asked)
+    except MeasureError as error:
+        if error.outcome not in TRIED_TWICE:
+            raise
+        tell(f"process {number} failed and is tried again: {error}")
+        answer = _in_fresh_process(asked)
+    if "refused" in answer:
+        raise SpecError(answer["refused"])
+    return answer
+
+
+def _in_fresh_process(asked: Mapping[str, object]) -> Mapping[str, Any]:
+    worker = Worker()
+    try:
+        answer: Mapping[str, Any] = worker.call("nas.bench.pair:paired", asked)
+        return answer
     finally:
         worker.kill()
-    return _Fought(found, tuple(logs), tuple(answers), stopped_by, checked["notice"])
 
 
-def _text(network: Architecture | Opaque | str, known: Any) -> tuple[str, str]:
-    """How people call it, and the text that means it."""
-    value = resolve(network, known) if isinstance(network, str) else network
-    if isinstance(value, Opaque):
-        return str(value), str(value)
-    canonical = canonical_with(value, known)
-    short = isinstance(network, str) and "(" not in network and " " not in network.strip()
-    return (str(network).strip() if short else str(canonical.arch_id)), str(canonical)
+@dataclass
+class _Seen:
+    """What the processes so far have answered."""
+
+    processes: list[PairedProcess] = field(default_factory=list)
+    answers: list[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def logs(self) -> list[float]:
+        return [math.log(process.ratio) for process in self.processes]
+
+    def add(self, answer: Mapping[str, Any], b_first: bool) -> None:
+        ratio = math.exp(median([math.log(b / a) for a, b in zip(answer["a_s"], answer["b_s"], strict=True)]))
+        a_ms, b_ms = (tuple(1e3 * second for second in answer[key]) for key in ("a_s", "b_s"))
+        first = "b" if b_first else "a"
+        self.processes.append(PairedProcess(ratio, a_ms, b_ms, first, answer["foreign_cpus"]))  # type: ignore[arg-type]
+        self.answers.append(answer)
 
 
-def _check(budget_s: float, max_processes: int, margin: float, seed: int) -> None:
-    for name, number in (("budget_s", budget_s), ("margin", margin)):
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < math.inf:
-            raise SpecError(f"{name} = {number!r}: give a number above 0")
-    if isinstance(max_processes, bool) or not isinstance(max_processes, int) or max_processes < LOOKS[0]:
-        raise SpecError(f"max_processes = {max_processes!r}: give a whole number from {LOOKS[0]}: fewer say nothing")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise SpecError(f"seed = {seed!r}: give a whole number")
+def _stopped_by(judgement: Judgement, number: int, elapsed_s: float, limits: Limits) -> StoppedBy | None:
+    if judgement.verdict != "undecided":
+        return "verdict"
+    if number == limits.max_processes:
+        return "processes"
+    return "seconds" if elapsed_s * (number + 1) / number > limits.budget_s else None
 
 
-def _unheard(doing: str) -> None:
-    """The default listener."""
+def _result(
+    given: tuple[Network, Network],
+    networks: Sequence[Architecture | Opaque],
+    judgement: Judgement,
+    seen: _Seen,
+    limits: Limits,
+    seconds: float,
+    stopped_by: StoppedBy,
+) -> Duel:
+    a, b = (_label(name, network) for name, network in zip(given, networks, strict=True))
+    last = seen.answers[-1]
+    state = [answer["environment"][STATE] for answer in seen.answers]
+    return Duel(
+        a=a,
+        b=b,
+        verdict=judgement.verdict,
+        ratio=judgement.ratio,
+        low=judgement.low,
+        high=judgement.high,
+        a_ms=median([median(process.a_ms) for process in seen.processes]),
+        b_ms=median([median(process.b_ms) for process in seen.processes]),
+        margin=limits.margin,
+        processes=tuple(seen.processes),
+        seconds=seconds,
+        stopped_by=stopped_by,
+        conditions=last["conditions"],
+        environment=lasting(last["environment"]) | {STATE: state},
+        warnings=tuple(_warnings((a, b), networks, seen.answers)),
+    )
+
+
+def _label(given: Network, network: Architecture | Opaque) -> str:
+    """As it was named, where that is short enough to be a name."""
+    if isinstance(network, Opaque):
+        return str(network)
+    named = isinstance(given, str) and "(" not in given and not any(map(str.isspace, given.strip()))
+    return str(given).strip() if named else network.arch_id
+
+
+def _warnings(
+    labels: Sequence[str], networks: Sequence[Architecture | Opaque], answers: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    shapes = ["x".join(map(str, network.input_shape)) for network in networks]
+    if shapes[0] != shapes[1]:
+        yield f"{labels[0]} takes {shapes[0]} and {labels[1]} {shapes[1]}: each was timed on its own input"
+    environments = [lasting(answer["environment"]) for answer in answers]
+    for key in environments[0]:
+        values = {shown(environment[key]) for environment in environments}
+        if len(values) > 1:
+            yield f"the machine changed between the processes: {key} was {', '.join(sorted(values))}"
+    for label, told in zip(labels, answers[0]["warnings"], strict=True):
+        yield from (f"{label}: {warning}" for warning in told)
+    for label, warm in zip(labels, zip(*(answer["warm"] for answer in answers), strict=True), strict=True):
+        if (cold := len(warm) - sum(warm)) > BUSY_SHARE * len(warm):
+            yield f"{label} had not settled after its warm-up in {cold} of {len(warm)} processes"
+    if (doubted := [answer["doubts"][0] for answer in answers if answer["doubts"]]) and (
+        len(doubted) > BUSY_SHARE * len(answers)
+    ):
+        yield f"in {len(doubted)} of {len(answers)} processes: {doubted[0]}"

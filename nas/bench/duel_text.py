@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from nas.bench.duel_result import Duel
 from nas.numbers import rounded
 from nas.text import one_line
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from nas.bench.duel import Duel
+    from rich.console import Group, RenderableType
 
 STYLES = {"faster": "bold green", "slower": "bold red", "no_difference": "bold", "undecided": "bold yellow"}
-ENDED = {
-    "verdict": "certain",
-    "budget": "not certain when the time was over; give more of it, or compare on a quieter machine",
-    "processes": "not certain after the most processes; the two are close, or the machine is noisy",
+WHY = {
+    "verdict": "",
+    "processes": "; not decided by so many processes: `max_processes` of nas.duel allows more",
+    "seconds": "; not decided in this time: `budget_s` of nas.duel allows more",
 }
-WIDTH = 41
-"""Characters of the line on which the processes' ratios stand."""
+WIDTH = 48
+"""Characters of the strip of processes."""
 
 
-def rendered(duel: Duel) -> RenderableType:
-    """The verdict in a sentence, the ratio of each process on a line, and what was measured."""
+def duel_text(duel: Duel) -> Group:
+    """For `rich.console.Console.print`: the verdict, both times, where each process's ratio lies, and the warnings."""
+    from rich import box
     from rich.console import Group
+    from rich.table import Table
     from rich.text import Text
 
-    verdict = {
-        "faster": f"{duel.b} is faster than {duel.a}",
-        "slower": f"{duel.b} is slower than {duel.a}",
-        "no_difference": f"{duel.b} and {duel.a} take the same time",
-        "undecided": f"undecided between {duel.a} and {duel.b}",
-    }[duel.verdict]
-    conditions = ", ".join(f"{name} {value}" for name, value in duel.conditions.items())
-    lines = [
-        f"{duel.a}: {rounded(duel.a_ms)} ms; {duel.b}: {rounded(duel.b_ms)} ms",
-        f"{duel.b} takes {duel.ratio:.3f} of {duel.a}'s time, 95 % interval [{duel.low:.3f}, {duel.high:.3f}]",
-        f"{duel.processes} fresh processes, {duel.pairs} pairs, {duel.seconds:.0f} s: {ENDED[duel.stopped_by]}",
-        *_strip(duel.ratios),
-        one_line(conditions),
-        *(f"note: {one_line(warning)}" for warning in duel.warnings),
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("network", overflow="fold")
+    table.add_column("median pass (ms)", justify="right", no_wrap=True)
+    table.add_row("a", Text(one_line(duel.a)), rounded(duel.a_ms))
+    table.add_row("b", Text(one_line(duel.b)), rounded(duel.b_ms))
+    looked = f"{len(duel.processes)} processes, {duel.pairs} pairs, {duel.seconds:.0f} s{WHY[duel.stopped_by]}"
+    parts: list[RenderableType] = [
+        table,
+        Text(one_line(duel.said()), style=STYLES[duel.verdict]),
+        Text(f"b / a: {duel.interval()}"),
+        Text(strip(duel)),
+        Text(looked, style="dim"),
     ]
-    return Group(Text(one_line(verdict), style=STYLES[duel.verdict]), *(Text(line) for line in lines))
+    parts += [Text(f"note: {one_line(warning)}", style="yellow") for warning in duel.warnings]
+    return Group(*parts)
 
 
-def _strip(ratios: tuple[float, ...]) -> list[str]:
-    """A dot a process between the lowest and the highest ratio, and where 1 is."""
-    low, high = min(*ratios, 1.0), max(*ratios, 1.0)
-    if high - low < 1e-9:
-        return []
+def strip(duel: Duel) -> str:
+    """Where the processes' ratios lie, on a logarithmic line that reaches from the lowest to the highest, with 1 on it.
 
-    def place(ratio: float) -> int:
-        return round((WIDTH - 1) * (ratio - low) / (high - low))
+    `o` is one process, a digit several, `#` more than 9; `|` is 1, where there is none.
+    """
+    logs = [math.log(ratio) for ratio in duel.ratios]
+    low, high = min(0.0, *logs), max(0.0, *logs)
+    span = (high - low) or 1.0
 
-    line = [" "] * WIDTH
-    line[place(1.0)] = "|"
-    for ratio in ratios:
-        line[place(ratio)] = "●"
-    return [f"{low:.3f} {''.join(line)} {high:.3f}   each process; | is the same time"]
+    def place(log: float) -> int:
+        return round((log - low) / span * (WIDTH - 1))
+
+    line = ["."] * WIDTH
+    line[place(0.0)] = "|"
+    for where, processes in Counter(map(place, logs)).items():
+        line[where] = "o" if processes == 1 else str(processes) if processes < 10 else "#"
+    return f"{math.exp(low):.3g} {''.join(line)} {math.exp(high):.3g}"

@@ -1,142 +1,182 @@
-"""Two networks timed alternately in one fresh process. The job of a duel's worker."""
+"""What one fresh process of a duel does: it builds both networks, warms them up, and times them alternately."""
 
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from nas.worker import Tell
+import torch
+from torch import nn
 
-if TYPE_CHECKING:
-    from nas.latency.options import Conditions, LatencyOptions
-    from nas.plugins import Plugins
+from nas.arch import Architecture
+from nas.bench.alternation import PairRule, Pairs, alternate
+from nas.errors import MeasureError, SpecError
+from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate
+from nas.latency.environment import describe, doubts, joined, lock_names
+from nas.latency.faults import named
+from nas.latency.lock import held
+from nas.latency.numerics import compute_as, numerics
+from nas.latency.options import Conditions, LatencyOptions, find_runtime
+from nas.latency.processor import CpuTime, foreign_cpus
+from nas.latency.quiet import cpu_threads, no_garbage_collection
+from nas.latency.sampling import warm_up
+from nas.latency.stopping import WARM_UP
+from nas.latency.timing import PassTimer, passes_of, timer_of
+from nas.network import build, build_network
+from nas.plugins import Plugins, load_plugins
+from nas.worker.messages import Tell
+from nas.zoo import Opaque, resolve
 
-LEAST_PAIRS = 12
-"""However long a pass takes."""
-MOST_PAIRS = 2000
+LOADING_LIMIT_S = 300.0
+"""Of the imports of all plugins, on a cold disk."""
+PREPARING_LIMIT_S = 600.0
+"""Of building, folding and the runtime's own preparation, for each network; the latter may compile."""
+TIMING_SLACK_S = 120.0
+"""Beyond what the options allow: of passes that take far longer than they do."""
+
+PAIRS_SECONDS = 3.0
+PAIRS = 20
+"""What one process spends on pairs where noise forbids the precision: so long, about as long as it took to start; or so
+many. A longer look at one process tells nothing of the next one."""
+WARM_UP_SECONDS = 2.0
+"""At most of a network's budget, of which warm-up takes a share."""
+
+Task = Mapping[str, Any]
 
 
-def sampled_pairs(
-    first: Callable[[], float],
-    second: Callable[[], float],
-    seconds: float,
-    rng: random.Random,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[tuple[float, float]]:
-    """(first, second) again and again, which of them comes before the other drawn anew each time, for `seconds`.
+def task(
+    plugins: Plugins,
+    networks: Sequence[str],
+    options: LatencyOptions,
+    seed: int,
+    order: int,
+    b_first: bool,
+    pairs_seconds: float = PAIRS_SECONDS,
+) -> dict[str, object]:
+    """What `paired` is asked, in plain values.
 
-    What the one leaves in the caches, and what drifts meanwhile, meets both alike.
+    Args:
+        plugins: where the blocks and the runtime come from.
+        networks: the texts of a and b.
+        options: of both.
+        seed: draws weights and inputs.
+        order: draws the order of the pairs.
+        b_first: whether b is built and warmed up first.
+        pairs_seconds: what is spent on pairs at most, or `PAIRS` of them.
     """
-    pairs: list[tuple[float, float]] = []
-    until = clock() + seconds
-    while len(pairs) < LEAST_PAIRS or (clock() < until and len(pairs) < MOST_PAIRS):
-        if rng.random() < 0.5:
-            one = first()
-            other = second()
-        else:
-            other = second()
-            one = first()
-        pairs.append((one, other))
-    return pairs
-
-
-@dataclass(frozen=True)
-class _Asked:
-    networks: tuple[str, str]
-    options: LatencyOptions
-    plugins: Plugins
-    seed: int
-
-
-def check(arguments: Mapping[str, Any], tell: Tell) -> object:
-    """Whether the device can do what is asked for: `{"refused": why}`, or its name and a notice."""
-    from nas.bench.jobs import CHECK_LIMIT_S
-    from nas.errors import MeasureError, NasError
-    from nas.zoo import resolve
-
-    tell.phase("asking the device", CHECK_LIMIT_S)
-    try:
-        asked = _asked(arguments)
-        shapes = [resolve(name, asked.plugins).input_shape for name in asked.networks]
-        device = _conditions(asked, shapes).device
-    except MeasureError:
-        raise
-    except NasError as error:
-        return {"refused": str(error)}
-    return {"device": device.name, "notice": device.notice}
-
-
-def pair(arguments: Mapping[str, Any], tell: Tell) -> object:
-    """`networks` (two texts), `options` of a latency, `plugin_files`, `entry_points`, `seed`, `seconds`, `process`:
-    the pairs of milliseconds, what the networks were run under, and the machine.
-
-    Raises:
-        NasError: a network cannot be built or run.
-    """
-    import torch
-
-    from nas.bench.jobs import BUILD_LIMIT_S
-    from nas.latency.candidate import memory_given_back, prepare_candidate
-    from nas.latency.environment import describe, lasting, lock_names
-    from nas.latency.faults import named
-    from nas.latency.lock import held
-    from nas.latency.measure import TIMING_SLACK_S
-    from nas.latency.quiet import cpu_threads, no_garbage_collection
-    from nas.latency.sampling import warm_up
-    from nas.latency.stopping import WARM_UP
-    from nas.latency.timing import PassTimer, timer_of
-    from nas.network import build
-    from nas.zoo import resolve
-
-    asked, seconds = _asked(arguments), float(arguments["seconds"])
-    rng = random.Random(f"{asked.seed} {arguments['process']}")
-    tell.phase("building the networks", BUILD_LIMIT_S)
-    values = [resolve(name, asked.plugins) for name in asked.networks]
-    conditions = _conditions(asked, [value.input_shape for value in values])
-    device = conditions.device
-    with memory_given_back(device), cpu_threads(conditions.threads), torch.no_grad():
-        ready: dict[int, Any] = {}
-        for place in rng.sample((0, 1), 2):  # who is built first lies elsewhere in memory
-            value = values[place]
-            network = build(value, arguments["plugin_files"], seed=asked.seed)
-            ready[place] = prepare_candidate(network, value.input_shape, asked.options, conditions, asked.seed)
-        timer = PassTimer(timer_of(device.torch_name, asked.options.caches))
-        with (
-            held(lock_names(describe(device)), lambda: tell.phase("waiting for the device", None)),
-            named("timing the networks"), no_garbage_collection(), torch.inference_mode(),
-        ):
-            tell.phase("timing the networks", 3 * seconds + TIMING_SLACK_S)
-            calls = [ready[place].call for place in (0, 1)]
-            levels = [warm_up(call, timer, WARM_UP[device.kind], seconds).level_s for call in calls]
-            repeats = [timer.repeats(level) for level in levels]
-            pairs = sampled_pairs(
-                lambda: timer(calls[0], repeats[0]), lambda: timer(calls[1], repeats[1]), seconds, rng
-            )
     return {
-        "pairs_ms": [[1e3 * first, 1e3 * second] for first, second in pairs],
-        "warnings": list(dict.fromkeys(told for candidate in ready.values() for told in candidate.warnings)),
-        "conditions": {
-            "device": str(device), "runtime": conditions.runtime.name, "batch": asked.options.batch,
-            "dtype": asked.options.dtype, "memory_format": asked.options.memory_format,
-            "threads": conditions.threads, "fuse": asked.options.fuse, "caches": asked.options.caches,
-        },
-        "environment": lasting(describe(device)),
+        "files": list(plugins.files),
+        "entry_points": plugins.entry_points,
+        "sources": _sources(plugins, networks, options),
+        "networks": list(networks),
+        "options": options.as_dict(),
+        "numerics": numerics(),
+        "seed": seed,
+        "order": order,
+        "b_first": b_first,
+        "pairs_seconds": pairs_seconds,
     }
 
 
-def _asked(arguments: Mapping[str, Any]) -> _Asked:
-    from nas.latency.options import LatencyOptions
-    from nas.plugins import load_plugins
+def paired(arguments: Task, tell: Tell) -> dict[str, object]:
+    """The samples of both networks and their conditions; or, under "refused", what this machine cannot do.
 
-    first, second = arguments["networks"]
-    plugins = load_plugins(arguments["plugin_files"], arguments["entry_points"])
-    return _Asked((first, second), LatencyOptions.of(arguments["options"]), plugins, arguments["seed"])
+    Raises:
+        MeasureError: a network cannot be run, see `nas.measure`; `contaminated` where a source was edited meanwhile.
+    """
+    tell.phase("loading plugins", LOADING_LIMIT_S)
+    plugins = load_plugins(arguments["files"], arguments["entry_points"])
+    compute_as(arguments["numerics"])
+    options = LatencyOptions.of(arguments["options"])
+    _refuse_edited(arguments["sources"], _sources(plugins, arguments["networks"], options))
+    networks = [resolve(text, plugins) for text in arguments["networks"]]
+    runtime = find_runtime(options.runtime, plugins.runtimes)
+    try:
+        conditions = options.resolve(runtime, [network.input_shape for network in networks])
+    except SpecError as error:
+        return {"refused": str(error)}
+    order = (1, 0) if arguments["b_first"] else (0, 1)
+    before = describe(conditions.device)
+    with memory_given_back(conditions.device), cpu_threads(conditions.threads), torch.no_grad():
+        ready: dict[int, Candidate] = {}
+        for which in order:
+            tell.phase(f"preparing {arguments['networks'][which][:60]}", PREPARING_LIMIT_S)
+            network = _built(networks[which], plugins, arguments["seed"])
+            shape = networks[which].input_shape
+            ready[which] = prepare_candidate(network, shape, options, conditions, arguments["seed"])
+        candidates = ready[0], ready[1]
+        with held(lock_names(before), lambda: tell.phase("waiting for the device", None)), named("timing the networks"):
+            tell.phase("timing", 2 * options.max_seconds + 4 * WARM_UP_SECONDS + TIMING_SLACK_S)
+            begin = CpuTime.now()
+            pairs, warm, repeats = _alternated(candidates, order, options, conditions, arguments)
+            foreign = foreign_cpus(begin, CpuTime.now())
+    environment = joined(before, describe(conditions.device), foreign)
+    return {
+        "a_s": pairs.a_s,
+        "b_s": pairs.b_s,
+        "precise": pairs.precise,
+        "warm": warm,
+        "foreign_cpus": foreign,
+        "environment": environment,
+        "warnings": [candidate.warnings for candidate in candidates],
+        "doubts": [*doubts(environment, conditions.threads)],
+        "conditions": {
+            "device": str(conditions.device),
+            "runtime": runtime.name,
+            "runtime_version": runtime.version,
+            "runtime_libraries": dict(conditions.libraries),
+            "batch": options.batch,
+            "dtype": options.dtype,
+            "memory_format": options.memory_format,
+            "threads": conditions.threads,
+            "fused": [options.fuse and candidate.folding.complete for candidate in candidates],
+            "caches": options.caches,
+            "calls_per_sample": repeats,
+            "passes_per_call": [passes_of(candidate.call) for candidate in candidates],
+        },
+    }
 
 
-def _conditions(asked: _Asked, shapes: list[tuple[int, int, int]]) -> Conditions:
-    from nas.latency.options import find_runtime
+def _sources(plugins: Plugins, networks: Iterable[str], options: LatencyOptions) -> dict[str, str]:
+    """Digests of the sources of the runtime and of all blocks that the networks are made of."""
+    found = {f"runtime '{options.runtime}'": plugins.runtimes.origin(options.runtime).digest}
+    for text in networks:
+        network = resolve(text, plugins)
+        if isinstance(network, Architecture):
+            found |= {f"block '{stage.block}'": plugins.blocks.origin(stage.block).digest for stage in network.stages}
+    return found
 
-    return asked.options.resolve(find_runtime(asked.options.runtime, asked.plugins.runtimes), shapes)
+
+def _refuse_edited(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    for what, digest in now.items():
+        if digest != before.get(what):
+            raise MeasureError(f"the source of {what} was changed while the duel ran: run it again", "contaminated")
+
+
+def _built(network: Architecture | Opaque, plugins: Plugins, seed: int) -> nn.Module:
+    if isinstance(network, Opaque):
+        return build(network, seed=seed)
+    return build_network(network, plugins.blocks, seed=seed)
+
+
+def _alternated(
+    candidates: tuple[Candidate, Candidate],
+    order: Sequence[int],
+    options: LatencyOptions,
+    conditions: Conditions,
+    arguments: Task,
+) -> tuple[Pairs, list[bool], tuple[int, int]]:
+    """The pairs, whether each network was warm by then, and how many calls of each make a sample."""
+    timer = PassTimer(timer_of(conditions.device.torch_name, options.caches))
+    rule = WARM_UP[conditions.device.kind]
+    cap_s = min(options.max_seconds, WARM_UP_SECONDS)
+    with no_garbage_collection(), torch.inference_mode():
+        warm = {which: warm_up(candidates[which].call, timer, rule, cap_s) for which in order}
+        repeats = timer.repeats(warm[0].level_s), timer.repeats(warm[1].level_s)
+        calls = candidates[0].call, candidates[1].call
+        pair_s = sum(warm[which].level_s * repeats[which] * passes_of(calls[which]) for which in order)
+        seconds = min(options.max_seconds, max(arguments["pairs_seconds"], PAIRS * pair_s))
+        enough = PairRule(options.target, seconds, options.max_samples)
+        pairs = alternate(*calls, timer, enough, random.Random(arguments["order"]), repeats=repeats)
+    return pairs, [warm[0].stable, warm[1].stable], repeats

@@ -123,21 +123,20 @@ def _duel(
 ) -> None:
     from rich.console import Console
 
-    from nas.bench.duel import duel
-    from nas.bench.duel_text import rendered
+    from nas.bench.duel import Limits, settle
+    from nas.bench.duel_text import duel_text
+    from nas.plugins import load_plugins
 
     told = asked | ({"runtime": runtime[0]} if runtime else {}) | ({"batch": batches[0]} if batches else {})
-    if told["max_seconds"] == LatencyOptions.max_seconds:  # of a process here, of which there are many
-        del told["max_seconds"]
-    if no_plugins:
-        raise SpecError("--paired: takes installed plugins as they are; leave --no-plugins out, or set "
-                        "NAS_DISABLE_PLUGINS=all")
     console = Console(stderr=True)
     first, second = net
     try:
         with console.status("asking the device") as status:
-            found = duel(first, second, plugins=plugin, tell=lambda doing: status.update(f"timing: {doing}"), **told)
+            found = settle(
+                first, second, LatencyOptions.of(told), load_plugins(plugin, not no_plugins), Limits(),
+                tell=lambda doing: status.update(f"timing: {doing}"),
+            )
     except KeyboardInterrupt:
         console.print("stopped: half a duel has no verdict")
         raise typer.Exit(130) from None
-    options.output().print(rendered(found))
+    options.output().print(duel_text(found))

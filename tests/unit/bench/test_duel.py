@@ -1,174 +1,247 @@
-"""A duel: alternation, fresh processes, what ends it, and what is refused before any process is started."""
+"""`nas.duel`: how it goes from process to process, what it answers, and what it refuses."""
 
 from __future__ import annotations
 
-import io
-import random
-from collections.abc import Callable, Mapping
+import itertools
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
+from torch import nn
 
 import nas
-from nas.bench import duel as module
-from nas.bench.duel_text import rendered
-from nas.bench.pair import LEAST_PAIRS, MOST_PAIRS, sampled_pairs
+import nas.bench.duel
+from nas.bench.duel import Limits, settle
+from nas.errors import BlockError, MeasureError, NasError, SpecError
+from nas.latency.options import LatencyOptions
+from nas.plugins import load_plugins
+from nas.zoo import canonical_with
 
-TINY = nas.Architecture(
-    (3, 8, 8), (nas.Stage("conv", 1, 1, 8, 2),), nas.Stem(channels=8, stride=1), nas.Head(channels=0), classes=2
+SMALL = nas.Architecture(
+    input_shape=(3, 32, 32), stages=(nas.Stage("conv", 1, 1, 8, 2),), stem=nas.Stem(channels=8), classes=4
+)
+LARGER = nas.Architecture(
+    input_shape=(3, 32, 32), stages=(nas.Stage("conv", 1, 3, 8, 2),), stem=nas.Stem(channels=8), classes=4
 )
 
 
-class Clock:
-    """A clock that calls move."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def call(self, name: str, order: list[str], seconds: float) -> Callable[[], float]:
-        def timed() -> float:
-            order.append(name)
-            self.now += seconds
-            return seconds
-
-        return timed
-
-
-def test_pairs_alternate_in_an_order_that_is_drawn_anew_for_the_time_given() -> None:
-    clock, order = Clock(), []
-    pairs = sampled_pairs(clock.call("a", order, 0.01), clock.call("b", order, 0.02), 3.0, random.Random(0), clock)
-    assert set(pairs) == {(0.01, 0.02)}, "the first network's time comes first, whoever ran first"
-    assert 100 <= len(pairs) <= 101
-    turns = list(zip(order[::2], order[1::2], strict=True))
-    assert set(turns) == {("a", "b"), ("b", "a")}
-    assert 30 < turns.count(("a", "b")) < 70
+def answer(log_ratio: float, **changed: Any) -> dict[str, Any]:
+    """What a process says in which b takes exp(log_ratio) times as long as a."""
+    return {
+        "a_s": [0.010, 0.020, 0.010],
+        "b_s": [0.010 * math.exp(log_ratio), 0.020 * math.exp(log_ratio), 0.011 * math.exp(log_ratio)],
+        "precise": True,
+        "warm": [True, True],
+        "foreign_cpus": 0.1,
+        "environment": {"host": "here", "torch": "2", "state": {"before": {}, "after": {}, "foreign_cpus": 0.1}},
+        "warnings": [[], []],
+        "doubts": [],
+        "conditions": {"device": "cpu", "threads": 1, "fused": [True, True]},
+        **changed,
+    }
 
 
-@pytest.mark.parametrize(("seconds", "pairs"), [(5.0, LEAST_PAIRS), (1e-6, MOST_PAIRS)])
-def test_there_are_never_too_few_pairs_nor_too_many(seconds: float, pairs: int) -> None:
-    clock = Clock()
-    call = clock.call("", [], seconds)
-    assert len(sampled_pairs(call, call, 1.0, random.Random(0), clock)) == pairs
-
-
-class FakeWorker:
-    """Answers what `ratios` say, a process each."""
-
-    ratios: tuple[float, ...] = ()
-    asked: list[Mapping[str, Any]]
-    killed = 0
+class Processes:
+    """Takes the place of real processes; `asked` is what each was told to do."""
 
     def __init__(self) -> None:
-        type(self).asked = []
+        self.answers: Iterable[Any] = iter(())
+        self.asked: list[Mapping[str, Any]] = []
 
-    def call(self, job: str, arguments: Mapping[str, Any]) -> Any:
-        if job.endswith(":check"):
-            return {"device": "fake", "notice": "a fake device"}
-        self.asked.append(arguments)
-        ratio = self.ratios[arguments["process"]]
-        return {"pairs_ms": [[10.0, 10.0 * ratio], [11.0, 11.0 * ratio]], "warnings": ["hot"], "environment": {"cpu": "x"},
-                "conditions": {"device": "cpu", "batch": 1}}
-
-    def kill(self) -> None:
-        type(self).killed += 1
+    def __call__(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.asked.append(asked)
+        told = next(iter(self.answers))
+        if isinstance(told, Exception):
+            raise told
+        return answer(told) if isinstance(told, float) else told
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., type[FakeWorker]]:
-    def with_ratios(*ratios: float) -> type[FakeWorker]:
-        made = type("Made", (FakeWorker,), {"ratios": ratios, "killed": 0})
-        monkeypatch.setattr(module, "Worker", made)
-        return made
-
-    return with_ratios
+def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
+    ours = Processes()
+    monkeypatch.setattr(nas.bench.duel, "_in_fresh_process", ours)
+    return ours
 
 
-def test_it_ends_with_the_first_verdict_and_every_process_is_a_fresh_one(fake) -> None:
-    worker = fake(1.10, 1.11, 1.09, 1.10, 9.0)
+def small(**changed: Any) -> nas.Duel:
+    return nas.duel(SMALL, LARGER, "cpu", **{"threads": 1, **changed})
+
+
+def test_a_block_that_does_not_build_is_told_before_any_process_is_started(processes: Processes, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("""
+import nas
+
+def build(io):
+    raise ValueError("no such width")
+
+@nas.hookimpl
+def nas_blocks():
+    return [nas.BlockSpec("broken", version=1, build=build, params={})]
+""")
+    with pytest.raises(BlockError, match="no such width"):
+        nas.duel(replace(SMALL, stages=(nas.Stage("broken", 1, 1, 8, 1),)), SMALL, "cpu", plugins=[file])
+    assert processes.asked == []
+
+
+def test_a_difference_that_every_process_sees_is_called_at_the_first_look(processes: Processes) -> None:
+    processes.answers = itertools.repeat(0.05)
+    duel = small()
+    assert (duel.verdict, duel.stopped_by) == ("slower", "verdict")
+    assert duel.ratio == duel.low == duel.high == pytest.approx(math.exp(0.05))
+    assert len(duel.processes) == len(processes.asked) == 9
+    assert duel.pairs == 27
+    assert (duel.a_ms, duel.b_ms) == (pytest.approx(10.0), pytest.approx(11.0 * math.exp(0.05)))
+    assert str(duel) == (f"{duel.b} is slower than {duel.a}: it takes 5.1 % longer, ratio 1.051 [1.051, 1.051] at 97 %, "
+                         "9 processes, 27 pairs")
+
+
+def test_a_faster_network_takes_so_much_less_time(processes: Processes) -> None:
+    processes.answers = itertools.repeat(math.log(0.5))
+    duel = small()
+    assert duel.verdict == "faster"
+    assert duel.said() == f"{duel.b} is faster than {duel.a}: it takes 50.0 % less time"
+
+
+def test_networks_that_no_process_tells_apart_are_no_difference(processes: Processes) -> None:
+    processes.answers = itertools.cycle([0.004, -0.005])
+    duel = small()
+    assert (duel.verdict, duel.stopped_by) == ("no_difference", "verdict")
+    assert 1 / 1.02 < duel.low < 1 < duel.high < 1.02
+    assert "no difference beyond 2 %" in str(duel)
+
+
+def test_the_margin_decides_what_is_no_difference(processes: Processes) -> None:
+    processes.answers = itertools.cycle([0.004, -0.005])
+    assert small(margin=0.002, max_processes=12).verdict == "undecided"
+
+
+def test_undecided_is_an_answer_when_the_processes_are_used_up(processes: Processes) -> None:
+    processes.answers = itertools.cycle([0.2, -0.21])
+    duel = small(max_processes=10)
+    assert (duel.verdict, duel.stopped_by, len(duel.processes)) == ("undecided", "processes", 10)
+    assert duel.low < 1 < duel.high
+
+
+@pytest.mark.parametrize(("budget_s", "expected"), [(0.5, 1), (3.0, 3), (5.5, 5)])
+def test_no_process_begins_that_would_end_after_the_budget(processes: Processes, budget_s: float, expected: int) -> None:
+    processes.answers = itertools.repeat(0.05)
+    duel = settle(
+        SMALL, LARGER, LatencyOptions("cpu", threads=1), load_plugins(), Limits(budget_s=budget_s),
+        clock=lambda: float(len(processes.asked)),
+    )
+    assert (duel.verdict, duel.stopped_by, len(duel.processes)) == ("undecided", "seconds", expected)
+    assert (duel.low, duel.high) == (0.0, math.inf)
+    assert "too few processes for an interval" in str(duel)
+
+
+def test_each_network_is_first_in_one_of_every_two_processes_and_the_order_follows_the_seed(processes: Processes) -> None:
+    def roles(seed: int) -> list[bool]:
+        processes.asked.clear()
+        processes.answers = itertools.cycle([0.2, -0.21])
+        duel = small(seed=seed)
+        found = [bool(asked["b_first"]) for asked in processes.asked]
+        assert [process.first for process in duel.processes] == ["b" if b_first else "a" for b_first in found]
+        assert len({asked["order"] for asked in processes.asked}) == len(found)
+        return found
+
+    first, again, other = roles(1), roles(1), roles(2)
+    assert all(one != two for one, two in zip(first[::2], first[1::2], strict=True))
+    assert first == again != other
+    assert sum(first) == len(first) / 2
+
+
+def test_what_is_asked_of_a_process_is_plain_and_names_both_networks(processes: Processes) -> None:
+    processes.answers = itertools.repeat(0.05)
+    small(batch=3)
+    asked = json.loads(json.dumps(processes.asked[0]))
+    plugins = load_plugins()
+    assert asked["networks"] == [str(canonical_with(arch, plugins)) for arch in (SMALL, LARGER)]
+    assert asked["options"]["batch"] == 3
+    assert set(asked["sources"]) == {"runtime 'eager'", "block 'conv'"}
+
+
+@pytest.mark.parametrize("outcome", ["worker_died", "timeout", "oom"])
+def test_a_process_that_fails_is_tried_once_more(processes: Processes, outcome: str) -> None:
     told: list[str] = []
-    found = nas.duel("resnet18", TINY, tell=told.append, batch=1, seed=3)
-    assert (found.verdict, found.processes, found.pairs, found.stopped_by) == ("slower", 4, 8, "verdict")
-    assert found.ratios == pytest.approx((1.10, 1.11, 1.09, 1.10))
-    assert found.low < found.ratio < found.high
-    assert (found.a, found.b) == ("resnet18", nas.load(str(TINY)).arch_id)
-    assert (found.a_ms, found.b_ms) == (pytest.approx(10.5), pytest.approx(11.55))
-    assert found.warnings == ("a fake device", "hot")
-    assert found.conditions["device"] == "cpu"
-    assert worker.killed == 5, "before each, and in the end"
-    assert [one["process"] for one in worker.asked] == [0, 1, 2, 3]
-    assert {one["seed"] for one in worker.asked} == {3}
-    assert told == [f"process {n} of at most 16" for n in (1, 2, 3, 4)]
+    processes.answers = iter([MeasureError("gone", outcome), *itertools.repeat(0.05, 9)])
+    assert small(tell=told.append).verdict == "slower"
+    assert "process 1 failed and is tried again: gone" in told
+
+
+def test_one_that_fails_twice_ends_the_duel_with_its_outcome(processes: Processes) -> None:
+    processes.answers = iter([MeasureError("gone", "worker_died"), MeasureError("gone again", "worker_died")])
+    with pytest.raises(MeasureError, match="gone again") as raised:
+        small()
+    assert raised.value.outcome == "worker_died"
+
+
+def test_what_only_the_process_could_refuse_is_a_mistake_of_the_caller(processes: Processes) -> None:
+    processes.answers = iter([{"refused": "dtype = 'bfloat16': this card lacks it"}])
+    with pytest.raises(SpecError, match="this card lacks it"):
+        small()
+
+
+def test_progress_tells_the_process_and_the_ratio_so_far(processes: Processes) -> None:
+    told: list[str] = []
+    processes.answers = itertools.cycle([0.2, -0.21])
+    small(max_processes=10, tell=told.append)
+    assert told[0] == "process 1 of at most 10"
+    assert told[1] == "process 2 of at most 10, ratio so far 1.221"
+    assert told[9].startswith("process 10 of at most 10, ratio so far ")
+    assert "[" in told[9]
+
+
+def test_names_are_kept_and_texts_are_known_by_their_id(processes: Processes) -> None:
+    processes.answers = itertools.repeat(0.05)
+    duel = nas.duel("mobilenet_v2", str(SMALL), "cpu", threads=1)
+    assert duel.a == "mobilenet_v2"
+    assert duel.b == canonical_with(SMALL, load_plugins()).arch_id
+    assert "mobilenet_v2 takes 3x224x224" in duel.warnings[0]
+
+
+def test_warnings_name_the_network_and_how_many_processes(processes: Processes) -> None:
+    doubtful = answer(0.05, doubts=["others were busy"], warm=[True, False], warnings=[["unfolded"], []])
+    changed = answer(0.05, environment={"host": "here", "torch": "3", "state": {}})
+    processes.answers = itertools.chain([doubtful, doubtful, doubtful, changed], itertools.repeat(0.05))
+    duel = small()
+    assert duel.warnings == (
+        "the machine changed between the processes: torch was '2', '3'",
+        f"{duel.a}: unfolded",
+        f"{duel.b} had not settled after its warm-up in 3 of 9 processes",
+        "in 3 of 9 processes: others were busy",
+    )
 
 
 @pytest.mark.parametrize(
-    ("ratios", "verdict"),
-    [((0.9, 0.91, 0.89, 0.9), "faster"), ((1.0, 1.001, 0.999, 1.0), "no_difference")],
-)
-def test_the_verdict_is_of_the_second_network(fake, ratios, verdict) -> None:
-    fake(*ratios)
-    assert nas.duel(TINY, "resnet18").verdict == verdict
-
-
-def test_without_a_verdict_it_ends_with_the_processes_or_the_budget(fake) -> None:
-    noisy = (1.5, 0.7, 1.2, 0.8, 1.6, 0.6) * 3
-    fake(*noisy)
-    found = nas.duel(TINY, TINY, max_processes=6)
-    assert (found.verdict, found.processes, found.stopped_by) == ("undecided", 6, "processes")
-    fake(*noisy)
-    found = nas.duel(TINY, TINY, budget_s=1e-9)
-    assert (found.verdict, found.processes, found.stopped_by) == ("undecided", 1, "budget")
-    assert (found.low, found.high) == (0.0, float("inf"))
-
-
-def test_in_words(fake) -> None:
-    fake(1.10, 1.11, 1.09, 1.10)
-    found = nas.duel("resnet18", "resnet34")
-    assert str(found).startswith("resnet34 is slower than resnet18: 1.100 of its time [")
-    out = io.StringIO()
-    Console(file=out, width=100).print(rendered(found))
-    lines = out.getvalue().splitlines()
-    assert lines[0] == "resnet34 is slower than resnet18"
-    assert lines[1] == "resnet18: 10.5 ms; resnet34: 11.55 ms"
-    assert lines[3].startswith("4 fresh processes, 8 pairs, ")
-    assert lines[3].endswith("s: certain")
-    assert lines[4].startswith("1.000 |")
-    assert lines[4].count("●") == 3
-    assert lines[-1] == "note: hot"
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
+    ("networks", "options", "error", "said"),
     [
-        ({"a": "resnet81"}, "unknown network 'resnet81'"),
-        ({"batch": 0}, "batch = 0"),
-        ({"budget_s": 0}, "budget_s = 0"),
-        ({"max_processes": 3}, "max_processes = 3: give a whole number from 4"),
-        ({"margin": -1}, "margin = -1"),
-        ({"seed": "x"}, "seed = 'x'"),
-        ({"colour": 1}, "unknown option 'colour'"),
+        (("mobilenet_v9", SMALL), {}, SpecError, "unknown network 'mobilenet_v9' (did you mean"),
+        ((SMALL, "torchvision:resnet5"), {}, SpecError, "resnet50"),
+        ((SMALL, nas.Architecture((3, 32, 32), (nas.Stage("nothing", 1, 1, 8, 1),))), {}, BlockError, "nothing"),
+        ((SMALL, replace(SMALL, stages=(nas.Stage("conv", 1, 1, 6, 2, {"groups": 4}),))), {}, BlockError, "groups"),
+        ((SMALL, SMALL), {"device": "cuda:99"}, SpecError, "device = 'cuda:99'"),
+        ((SMALL, SMALL), {"device": "tpu"}, SpecError, "device = 'tpu': unknown"),
+        ((SMALL, SMALL), {"batch": 0}, SpecError, "batch = 0: give a whole number from 1"),
+        ((SMALL, SMALL), {"runtime": "egaer"}, SpecError, "did you mean 'eager'"),
+        ((SMALL, SMALL), {"runtime": "cuda_graph", "device": "cpu"}, SpecError, "runtime = 'cuda_graph'"),
+        ((SMALL, SMALL), {"threads": 4096}, SpecError, "threads = 4096"),
+        ((SMALL, SMALL), {"margin": 0}, SpecError, "margin = 0: give a number above 0"),
+        ((SMALL, SMALL), {"budget_s": -1}, SpecError, "budget_s = -1"),
+        ((SMALL, SMALL), {"budget_s": math.nan}, SpecError, "budget_s = nan"),
+        ((SMALL, SMALL), {"max_processes": 3}, SpecError, "max_processes = 3: give a whole number from 7"),
+        ((SMALL, SMALL), {"max_processes": 8.0}, SpecError, "max_processes = 8.0"),
+        ((SMALL, nn.Conv2d(3, 8, 3)), {}, SpecError, "Conv2d: a duel builds its networks in fresh processes"),
     ],
 )
-def test_a_mistake_is_told_before_a_process_is_started(fake, given, said) -> None:
-    worker = fake(1.0)
-    asked = {"a": TINY, "b": TINY, **given}
-    with pytest.raises(nas.SpecError, match=said):
-        nas.duel(asked.pop("a"), asked.pop("b"), **asked)
-    assert worker.killed == 0
-
-
-def test_a_device_that_is_not_there_is_refused_before_a_network_is_built() -> None:
-    with pytest.raises(nas.SpecError, match="device = 'cuda:4000'"):
-        nas.duel(TINY, TINY, device="cuda:4000")
-
-
-def test_two_real_networks_meet_in_real_processes() -> None:
-    large = nas.Architecture((3, 64, 64), (nas.Stage("conv", 1, 6, 64, 2),), classes=2)
-    found = nas.duel(TINY, large, device="cpu", threads=1, max_seconds=0.1)
-    assert (found.verdict, found.processes) == ("slower", 4), "a thousand times the work"
-    assert found.pairs >= 4 * LEAST_PAIRS
-    assert found.ratio > 2
-    assert found.environment["torch"]
-    assert found.conditions["threads"] == 1
+def test_a_mistake_is_told_before_any_process_is_started(
+    processes: Processes, networks: Any, options: dict[str, Any], error: type[NasError], said: str
+) -> None:
+    with pytest.raises(error) as raised:
+        nas.duel(*networks, **{"device": "cpu", **options})
+    assert said in str(raised.value)
+    assert processes.asked == []
