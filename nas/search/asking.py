@@ -22,7 +22,9 @@ Enter = Callable[[str], None]
 
 
 class Asking(Protocol):
-    """How metrics are asked. What they raise is raised."""
+    """How metrics are asked. What they raise is raised. `isolated`: whether by a process that can be replaced."""
+
+    isolated: bool
 
     def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
         """What the metric says of a column's setting."""
@@ -55,6 +57,8 @@ class Asking(Protocol):
 
 class Here:
     """In this process: a breakpoint in a metric holds, and a crash in it is the study's. `timeout_s` has no effect."""
+
+    isolated = False
 
     def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:  # noqa: ARG002
         """As `Asking.setting`."""
@@ -104,6 +108,8 @@ class Here:
 
 class InWorker:
     """In the worker of the column's device."""
+
+    isolated = True
 
     def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
         """As `Asking.setting`."""

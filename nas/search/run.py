@@ -63,7 +63,7 @@ def run(
         observer: is told of all that happens.
         entry_points: whether plugins of installed packages are used besides the built-in ones.
         isolated: whether metrics are asked in a worker, a process of its own, so that one that hangs or crashes is a
-            row and not the end of the study; False, for debuggers: in this process.
+            row and not the end of the study; False, for debuggers: in this process, and without a verification.
         verify: whether the front is measured again in the end, see `nas.search.verify`.
         mix_environments: whether a study goes on on another machine, or under another version of torch, than the one
             that it was begun on; values of both then stand in one column, and steer the search together.
@@ -97,7 +97,7 @@ def carry_out(
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
             search = _Search(store, row, ready, total, tell, alone)
             search.go_on(notices)
-            if verify:
+            if verify and ready.asking.isolated:  # fresh processes are what it is about
                 search.verify()
     return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
 

@@ -164,3 +164,8 @@ def test_a_study_without_noisy_columns_ends_with_its_last_trial(spec, plugin, st
     nas.run(spec(), trials=2, storage=storage, plugins=[plugin], isolated=False,
             observer=lambda progress: told.append(progress.doing))
     assert not [doing for doing in told if doing.startswith("verifying")]
+
+
+def test_in_one_process_there_is_no_fresh_one_to_verify_in(study, run, log, verified) -> None:
+    run(study(), 2, isolated=False)
+    assert (len(log()), verified()) == (2, {})
