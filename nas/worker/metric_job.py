@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas.arch import Architecture
 from nas.cost.result import Cost
@@ -14,6 +14,11 @@ from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, as
 from nas.plugins import Plugins, load_plugins
 from nas.worker.messages import Tell
 
+if TYPE_CHECKING:
+    from torch import nn
+
+BUILDING_LIMIT_S = 300.0
+"""Of a stranger's block, too, that does not come to an end."""
 LOADING_LIMIT_S = 300.0
 """Of the imports of all plugins, torch's among them, on a cold disk."""
 
@@ -27,9 +32,16 @@ def compute(arguments: Mapping[str, Any], tell: Tell) -> object:
     told: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in arguments["cost"].items()
     }
+
+    def built() -> nn.Module:
+        tell.phase("building the network", BUILDING_LIMIT_S)
+        network = build_network(arch, plugins.blocks, seed=arguments["seed"])
+        tell.phase("computing")
+        return network
+
     context = MetricContext(
         arch, arch.input_shape, arguments["options"], arguments["seed"], arguments["device"],
-        lambda: build_network(arch, plugins.blocks, seed=arguments["seed"]), plugins.runtimes,
+        built, plugins.runtimes,
         on_report=lambda step, value: tell.report([step, value]),
         on_phase=tell.phase,
         known_cost=Cost(**told),

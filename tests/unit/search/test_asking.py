@@ -42,8 +42,8 @@ def device(context):
             print("seen by the author")
             return nas.Estimate(float(os.getpid()), low=1.0, samples=(1.0, 2.0), conditions={"fused": True, "none": None},
                                 environment={"machine": "fake"}, message="quiet")
-        case "sleeps":
-            time.sleep(context.options["seconds"])
+        case "builds":
+            context.network
             return 1.0
         case "hangs":
             while True:
@@ -75,7 +75,7 @@ def refuses(setting):
 
 @nas.hookimpl
 def nas_metrics():
-    options = {"does": "answers", "until": 99, "only": "", "folder": "", "limit_s": None, "seconds": 0.0, "refuses": ""}
+    options = {"does": "answers", "until": 99, "only": "", "folder": "", "limit_s": None, "refuses": ""}
     return [nas.MetricSpec("fake", "ms", "minimize", 1, device, options=options, check=refuses,
                            conditions=lambda setting: {"shapes": len(setting.input_shapes), "classes": setting.classes},
                            notice=lambda setting: "a fake device", seeded=False)]
@@ -136,6 +136,30 @@ def test_it_is_asked_in_another_process_that_stays(ready, evaluated, measured, c
     assert (row["low"], row["n"], row["message"]) == (1.0, 2, "quiet")
     assert row["conditions"]["fused"] is True
     assert row["conditions"]["none"] is None
+
+
+def test_building_a_network_is_a_phase_of_its_own(ready, evaluated) -> None:
+    told: list[str] = []
+    assert evaluated(ready(does="builds"), tell=told.append).outcome == "ok"
+    assert told[-2:] == ["fake, building the network", "fake, computing"]
+
+
+def test_a_block_whose_building_never_ends_is_a_timeout(ready, evaluated, tmp_path: Path, spec, fake: Path) -> None:
+    (tmp_path / "endless.py").write_text(
+        "import time, nas\nfrom torch import nn\nimport nas.worker.metric_job as job\njob.BUILDING_LIMIT_S = 0.5\n"
+        "def build(io):\n"
+        "    if io.norm(1).weight.device.type != 'meta':\n        time.sleep(600)\n"
+        "    return nn.Conv2d(io.in_channels, io.out_channels, 1, io.stride)\n"
+        "@nas.hookimpl\ndef nas_blocks():\n    return [nas.BlockSpec('endless', 1, build)]\n"
+    )
+    column = {"folder": str(tmp_path), "does": "builds"}
+    prepared = prepare(
+        spec(objectives={"fake": "minimize"}, columns={"fake": column}, stages=[{"block": "endless", "channels": 8}]),
+        [fake, tmp_path / "endless.py"],
+    )
+    done = evaluated(prepared, {})
+    assert done.outcome == "timeout"
+    assert "building the network took longer than 0.5 s" in done.message
 
 
 def test_a_column_s_conditions_and_notice_come_from_the_worker(ready) -> None:
