@@ -179,7 +179,6 @@ def test_for_a_debugger_it_is_asked_in_this_process(ready, evaluated) -> None:
     [
         ("hangs", "timeout", r"timing took longer than 0\.3 s, and was ended"),
         ("segfaults", "device_error", r"killed by SIGSEGV: Seg.*so it did twice, and without it the device answers"),
-        ("is killed", "device_error", r"killed by SIGKILL; so it did twice, and without it the device answers"),
         ("leaves", "device_error", r"while timing the worker exited with 3; so it did twice"),
         ("eats memory", "oom", r"MemoryError: DefaultCPUAllocator"),
         ("illegal access", "device_error", r"RuntimeError: CUDA error: an illegal memory access"),
@@ -203,14 +202,14 @@ def test_every_end_is_an_outcome_after_one_retry_and_the_next_candidate_s_value_
     assert evaluated(bad, OTHER).outcome == "ok"
 
 
-@pytest.mark.parametrize("does", ["hangs", "segfaults", "eats memory", "throttles", "drifts", "answers nan"])
+@pytest.mark.parametrize("does", ["hangs", "is killed", "drifts"])
 def test_what_was_the_machine_s_fault_is_right_the_second_time(ready, evaluated, measured, does) -> None:
     done = evaluated(ready(does=does, until=1, limit_s=0.3 if does == "hangs" else None))
     assert (done.outcome, len(measured())) == ("ok", 2)
     assert measured()[0]["outcome"] != "ok"
 
 
-@pytest.mark.parametrize("does", ["eats memory", "illegal access", "throttles"])
+@pytest.mark.parametrize("does", ["eats memory", "throttles"])
 def test_the_second_try_has_a_fresh_process(ready, evaluated, does) -> None:
     before = evaluated(ready()).values["fake"]
     assert evaluated(ready(does=does, until=1), OTHER).values["fake"] != before

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import nas
-from nas.search.verify import PROCESSES
+from nas.search import verify
 from nas.spec import StudySpec
 from nas.store import Store
 from nas.store.rows import Verification
@@ -44,6 +44,16 @@ def nas_metrics():
         nas.MetricSpec("channels", "channels", "maximize", 1, channels, cost="cheap", options={}, seeded=False),
     ]
 '''
+
+
+PROCESSES = 2
+
+
+@pytest.fixture(autouse=True)
+def few_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes seconds to start."""
+    assert verify.PROCESSES >= 3, "of fewer, nothing is known of the next one"
+    monkeypatch.setattr(verify, "PROCESSES", PROCESSES)
 
 
 @pytest.fixture
@@ -99,8 +109,8 @@ def test_the_front_is_measured_again_side_by_side_in_fresh_processes_and_in_rand
     assert len({tuple(order) for order in orders}) > 1
     for found in verified().values():
         ratios = [value / found.processes[0] * 1.1 for value in found.processes]
-        assert ratios == pytest.approx([1.1, 1.2, 1.3, 1.4])
-        assert found.value == pytest.approx((found.processes[1] + found.processes[2]) / 2)
+        assert ratios == pytest.approx([1.1, 1.2])
+        assert found.value == pytest.approx(sum(found.processes) / 2)
         assert 0 < found.low < min(found.processes) < max(found.processes) < found.high
 
 
@@ -109,7 +119,7 @@ def test_less_time_is_spent_on_it_where_the_metric_has_a_cap_of_it(study, run, l
     caps = [float(cap) for *_, cap in log()]
     assert caps[:4] == [8.0] * 4
     # Half a second, or twenty passes: of 32 ms, which is what the largest of the four took.
-    assert sorted(caps[4:]) == [0.5] * 12 + [0.64] * 4
+    assert sorted(caps[4:]) == [0.5] * 6 + [0.64] * 2
 
 
 def test_without_it_the_search_is_all_there_is(study, run, log, verified) -> None:
