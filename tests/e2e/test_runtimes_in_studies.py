@@ -32,8 +32,9 @@ macs = "minimize"
 [columns.latency_ms]
 device = "cpu"
 threads = 1
-max_seconds = 0.5
+max_seconds = 0.2
 """
+"""So short a look is not judged: whether the machine moved meanwhile is nothing that this is about."""
 
 
 def run(folder: Path, table: str, setup: str = "") -> subprocess.CompletedProcess[str]:
@@ -48,7 +49,7 @@ def run(folder: Path, table: str, setup: str = "") -> subprocess.CompletedProces
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_a_study_is_timed_by_what_people_ship(runtime: str, tmp_path: Path) -> None:
     ran = run(tmp_path, f'runtime = "{runtime}"\n[columns.eager_ms]\nmetric = "latency_ms"\ndevice = "cpu"\nthreads = 1\n'
-                        "max_seconds = 0.5\n")
+                        "max_seconds = 0.2\n")
     assert ran.returncode == 0, ran.stderr
     storage = f"sqlite:///{tmp_path}/nas.db"
     report = nas.read_report("deployed", storage=storage)
