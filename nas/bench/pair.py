@@ -137,6 +137,8 @@ def _asked(arguments: Mapping[str, Any]) -> _Asked:
 
 
 def _conditions(asked: _Asked, shapes: list[tuple[int, int, int]]) -> Conditions:
+    from nas.latency.device import local_device
     from nas.latency.options import find_runtime
 
+    local_device(asked.options.device)
     return asked.options.resolve(find_runtime(asked.options.runtime, asked.plugins.runtimes), shapes)

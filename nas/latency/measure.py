@@ -286,6 +286,7 @@ def _latency(
             "eager_ms": None if launched is None else launched * to_ms,
             "launch_bound": None if launched is None else launch_bound(launched, median(times)),
             "reference_version": REFERENCE_VERSION,
+            "reference_runtime": conditions.runtime.name if conditions.device.kind == "ssh" else "eager",
             "reference_ratio": ratio,
             "reference_ms": median(samples.reference_s) * to_ms,
             "stopped_by": samples.stopped_by,

@@ -118,6 +118,7 @@ class Link:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
             )
         except FileNotFoundError:
+            self._said.close()
             raise MeasureError("there is no ssh on this machine; install OpenSSH's client", "device_error") from None
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

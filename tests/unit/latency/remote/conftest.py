@@ -1,4 +1,4 @@
-"""A real sshd on a free port of this machine, for one user with one key; its log is kept beside its files."""
+"""Another machine for the tests: a real sshd on a free port of this one, for one user with one key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from nas.latency.remote.host import CONFIG_VARIABLE, PYTHON_VARIABLE
+from nas.latency.remote.link import Link
+
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 TOOLS = all(shutil.which(tool) for tool in ("ssh", "ssh-keygen"))
 
-SHELL = "#!/bin/sh\nexec {} \"$@\"\n"
-WITHOUT_ONNXRUNTIME = "#!/bin/sh\nexec {} -I -S \"$@\"\n"
-OLD = "#!/bin/sh\nshift\nexec {} -c \"import sys; sys.version_info = (3, 8, 2); $*\"\n"
+PYTHON = '#!/bin/sh\nexec {} "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Server:
     def python(self) -> Path:
         return self.folder / "python3"
 
-    def write_python(self, script: str = SHELL) -> None:
-        """What Python is there."""
+    def write_python(self, script: str = PYTHON) -> None:
+        """What Python is there; `{}` in the script is the one that runs the tests."""
         self.python.write_text(script.format(sys.executable))
         self.python.chmod(0o755)
 
@@ -118,3 +121,28 @@ def _until_listening(server: Server, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.05)
     raise RuntimeError("sshd does not listen")
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if why := missing():
+        pytest.skip(why)
+    with serving(tmp_path_factory.mktemp("sshd")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(sshd: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The host `loopback`, with a Python that has onnxruntime."""
+    sshd.reset()
+    monkeypatch.setenv(CONFIG_VARIABLE, str(sshd.config))
+    monkeypatch.setenv(PYTHON_VARIABLE, str(sshd.python))
+    return sshd
+
+
+@pytest.fixture
+def link(server: Server) -> Iterator[Link]:
+    """A connection of its own, to `loopback`."""
+    one = Link("loopback")
+    yield one
+    one.close()
