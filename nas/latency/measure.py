@@ -163,20 +163,22 @@ def _measure_there(
     """`measure_module` on another machine: the same steps, each asked of it."""
     there = There.on(conditions.device.torch_name)
     limit_s = 2 * options.max_seconds + TIMING_SLACK_S
-    phase("preparing", PREPARING_LIMIT_S + SEND_LIMIT_S)
-    with torch.no_grad():
-        candidate = send_candidate(network, input_shape, options, conditions, seed, there)
-    usual = there.link.memory.setdefault(("usual", conditions.threads), Usual())
-    with there.held(lambda: phase("waiting for the device", None)), named("timing the network"):
-        phase("timing", limit_s + ASK_LIMIT_S)
-        before, begin = there.look()
 
-        def once() -> _Timed:
-            warm, repeats, samples = there.time(options, limit_s)
-            return _Timed(warm, repeats, samples, pace(samples), None)
+    def once() -> _Timed:
+        warm, repeats, samples = there.time(options, limit_s)
+        return _Timed(warm, repeats, samples, pace(samples), None)
 
-        timed, *discarded = _steadily(once, usual, options)
-        after, end = there.look()
+    with there.link.alone:
+        phase("preparing", PREPARING_LIMIT_S + 2 * SEND_LIMIT_S)
+        there.take_reference(conditions.runtime, conditions.threads)
+        with torch.no_grad():
+            candidate = send_candidate(network, input_shape, options, conditions, seed, there)
+        usual = there.link.memory.setdefault(("usual", conditions.threads), Usual())
+        with there.held(lambda: phase("waiting for the device", None)), named("timing the network"):
+            phase("timing", limit_s + ASK_LIMIT_S)
+            before, begin = there.look()
+            timed, *discarded = _steadily(once, usual, options)
+            after, end = there.look()
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign_cpus(begin, end)))
 
 

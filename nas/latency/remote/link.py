@@ -13,12 +13,14 @@ import os
 import selectors
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from nas.choices import shown
 from nas.errors import MeasureError, printable
 from nas.latency.remote import worker
 from nas.latency.remote.host import CONFIG_VARIABLE, PYTHON_VARIABLE, command_of, python_there
@@ -41,12 +43,14 @@ def nobody(phase: str) -> None:
 class Link:
     """The worker on `host`. It starts with the first request, and after its end the next request starts a fresh one.
 
-    Not for several threads at once. `memory` belongs to whoever asks, and is emptied where the worker is a fresh one.
+    `memory` belongs to whoever asks, and is emptied where the worker is a fresh one. A thread that asks several things
+    which belong together holds `alone` meanwhile.
     """
 
     def __init__(self, host: str) -> None:
         self.host = host
         self.memory: dict[Any, Any] = {}
+        self.alone = threading.RLock()
         self.python = ""
         """Version and place of the Python there, once it runs."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,23 +76,38 @@ class Link:
             MeasureError: what the worker says of a failure (`oom`, `invalid`, `device_error`); `timeout`;
                 `worker_died` where the connection cannot be made, or has ended. After the last two the worker is gone.
         """
-        try:
-            if self._process is None:
-                self._start()
-            head = {"do": do, "bytes": [len(blob) for blob in blobs], **arguments}
-            self._write(json.dumps(head, separators=(",", ":")).encode() + b"\n", *blobs, limit_s=limit_s, doing=do)
-            while True:
-                message = json.loads(self._line(limit_s, do))
-                if "phase" not in message:
-                    break
-                entered(message["phase"])
-                limit_s = None
-        except BaseException:  # nobody can know what it is doing
-            self.close()
-            raise
+        head = {"do": do, "bytes": [len(blob) for blob in blobs], **arguments}
+        line = json.dumps(head, separators=(",", ":")).encode() + b"\n"
+        with self.alone:
+            try:
+                message = self._answer(do, (line, *blobs), limit_s, entered)
+            except BaseException:  # nobody can know what it is doing
+                self.close()
+                raise
         if "failed" in message:
             raise MeasureError(f"on {self.host}: {printable(message['failed'])}", str(message["outcome"]))
         return message["answer"]
+
+    def _answer(
+        self, do: str, parts: Sequence[bytes], limit_s: float | None, entered: Callable[[str], None]
+    ) -> Mapping[str, Any]:
+        if self._process is None:
+            self._start()
+        self._write(*parts, limit_s=limit_s, doing=do)
+        while "phase" in (message := self._message(limit_s, do)):
+            entered(message["phase"])
+            limit_s = None
+        return message
+
+    def _message(self, limit_s: float | None, doing: str) -> Mapping[str, Any]:
+        line = self._line(limit_s, doing)
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict) or not message.keys() & {"phase", "answer", "failed"}:
+            raise MeasureError(f"ssh {self.host}: \"{doing}\" was answered by {shown(line)}", "device_error")
+        return message
 
     @property
     def pid(self) -> int | None:

@@ -57,7 +57,8 @@ class There:
             except MeasureError as error:
                 if "ModuleNotFoundError" not in str(error):
                     raise
-                told = f"{error} (Python {link.python}); install it there, or name a Python that has it in {PYTHON_VARIABLE}"
+                told = (f"{error} (Python {link.python}); pip install onnxruntime there, or name a Python that has it "
+                        f"in {PYTHON_VARIABLE}")
                 raise MeasureError(told, error.outcome) from None
         return cls(link, link.memory["environment"])
 

@@ -252,6 +252,7 @@ def governor() -> str | None:
     return ",".join(sorted(word for word in found if word)) or None
 
 
+@lru_cache(maxsize=1)
 def gpus() -> list[str] | None:
     """Name, UUID and driver of each GPU that nvidia-smi tells of; None where there is no nvidia-smi."""
     query = ["nvidia-smi", "--query-gpu=name,uuid,driver_version", "--format=csv,noheader"]
@@ -269,7 +270,7 @@ def lasting() -> dict[str, Any]:
     import onnxruntime
 
     cpu = cpu_model()
-    facts: dict[str, Any] = {
+    return {
         "device": cpu,
         "host": socket.gethostname(),
         "os": f"{platform.system()} {platform.release()}",
@@ -282,9 +283,6 @@ def lasting() -> dict[str, Any]:
         "physical_cores": physical_cores(),
         "governor": governor(),
     }
-    if (cards := gpus()) is not None:
-        facts["gpus"] = cards
-    return facts
 
 
 def state() -> dict[str, Any]:
@@ -293,7 +291,10 @@ def state() -> dict[str, Any]:
         load: float | None = round(os.getloadavg()[0], 2)
     except OSError:
         load = None
-    return {"affinity": available_cpus(), "load_average": load, "process": os.getpid()}
+    now: dict[str, Any] = {"affinity": available_cpus(), "load_average": load, "process": os.getpid()}
+    if (cards := gpus()) is not None:
+        now["gpus"] = cards  # which no network is run on
+    return now
 
 
 def cpu_time() -> list[float | None]:

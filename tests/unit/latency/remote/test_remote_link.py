@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NOISY_SHELL = '#!/bin/sh\necho Welcome to this machine\nexec {} "$@"\n'
 TALKS_FOR_EVER = "#!/bin/sh\nexec {} -c \"while True: print('no worker')\"\n"
+BABBLES = "#!/bin/sh\nprintf 'nas-worker 3.9\\nnonsense\\n'; exec cat > /dev/null\n"
 WITHOUT_LIBRARIES = '#!/bin/sh\nexec {} -I -S "$@"\n'
 OLD = "#!/bin/sh\nexec {} -c \"import sys; sys.version_info = (3, 8, 2); exec(sys.argv.pop())\" \"$2\"\n"
 DIES = "#!/bin/sh\necho it is broken >&2\nexit 3\n"
@@ -79,6 +80,11 @@ def test_a_graph_that_is_none_is_invalid(link: Link) -> None:
 def test_what_a_login_shell_prints_is_passed_over(server: Server, link: Link) -> None:
     server.write_python(NOISY_SHELL)
     assert link.ask("look")["state"]["process"]
+
+
+def test_what_is_no_message_is_the_machines_fault(server: Server, link: Link) -> None:
+    server.write_python(BABBLES)
+    assert "\"look\" was answered by b'nonsense'" in refused(link, "device_error")
 
 
 def test_a_port_on_which_nobody_listens(server: Server, link: Link) -> None:

@@ -13,8 +13,8 @@ from torch import nn
 import nas
 from nas.errors import MeasureError, SpecError
 from nas.latency import measure as room
-from nas.latency.environment import STATE, describe, fingerprint
 from nas.latency.device import resolve_device
+from nas.latency.environment import STATE, describe, fingerprint
 from nas.latency.measure import measure_module
 from nas.latency.options import LatencyOptions
 from nas.latency.remote.link import link_to
