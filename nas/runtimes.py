@@ -18,7 +18,7 @@ class RuntimeOptions:
     """The conditions of a measurement, as a runtime is told them.
 
     Attributes:
-        device: "cpu", or "cuda:0" and the like.
+        device: "cpu", "cuda:0" and the like, or "ssh:HOST".
         dtype: "float32", "float16" or "bfloat16".
         memory_format: "contiguous" or "channels_last".
         threads: threads that the CPU may compute with.
@@ -77,10 +77,12 @@ class RuntimeSpec:
         prepare: `prepare(network, x, options)` compiles once and returns a function that runs the network on `x`
             and, on the CPU, has finished when it returns; or a `DeviceCall`. `network` is in eval mode and `x` of
             shape (batch, channels, height, width), both in their dtype and memory format and on their device already.
-        devices: the kinds of device that it knows.
+        devices: the kinds of device that it knows: "cpu", "cuda", and "ssh" where it has a `graph`.
         check: why it cannot run networks under these conditions on this machine, and what to do about it, or None:
             a library that is not installed, a dtype that it lacks. Asked before anything is built.
         libraries: name -> version of what is behind it, torch apart; part of a measurement's key. Asked after `check`.
+        graph: `graph(network, x)` gives the network as a serialised ONNX graph with one input of the shape of `x`,
+            which ONNX Runtime is handed on another machine; None where it cannot be run there.
     """
 
     name: str
@@ -89,6 +91,7 @@ class RuntimeSpec:
     devices: frozenset[str] = frozenset({"cpu", "cuda"})
     check: Callable[[RuntimeOptions], str | None] = nothing
     libraries: Callable[[RuntimeOptions], Mapping[str, str]] = no_libraries
+    graph: Callable[[nn.Module, Tensor], bytes] | None = None
 
 
 def broken_contract(spec: object) -> str | None:
@@ -105,6 +108,8 @@ def broken_contract(spec: object) -> str | None:
     devices: object = spec.devices
     if not isinstance(devices, Set) or not devices or not all(isinstance(kind, str) for kind in devices):
         return f"runtime '{spec.name}': devices must be a set of device kinds such as 'cpu', got {devices!r}"
+    if ("ssh" in devices) != callable(spec.graph):
+        return f"runtime '{spec.name}': 'ssh' must be among its devices where it has a graph to send, and only there"
     return None
 
 

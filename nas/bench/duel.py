@@ -16,7 +16,7 @@ from nas.bench.pair import task
 from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES, Judgement, Rule, rule
 from nas.choices import shown
 from nas.errors import MeasureError, SpecError
-from nas.latency.device import resolve_device
+from nas.latency.device import local_device
 from nas.latency.environment import STATE, lasting
 from nas.latency.options import LatencyOptions, find_runtime
 from nas.latency.sampling import Clock
@@ -134,7 +134,7 @@ def settle(
     """`duel` with options that were checked and plugins that were loaded already; raises what it raises."""
     runtime = find_runtime(options.runtime, plugins.runtimes)
     networks = [_network(a, plugins), _network(b, plugins)]
-    if resolve_device(options.device).kind == "cpu":  # a GPU is asked by the processes alone: this one never uses it
+    if local_device(options.device).kind == "cpu":  # a GPU is asked by the processes alone: this one never uses it
         options.resolve(runtime, [network.input_shape for network in networks])
     texts = [str(network) for network in networks]
     judge = rule(limits.max_processes, limits.margin)

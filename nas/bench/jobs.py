@@ -38,11 +38,11 @@ def check(arguments: Mapping[str, Any], tell: Tell) -> object:
 def _conditions(arguments: Mapping[str, Any]) -> dict[str, Any]:
     import torch
 
-    from nas.latency.device import resolve_device
+    from nas.latency.device import local_device
     from nas.latency.environment import describe
 
     plugins, options = _plugins(arguments), LatencyOptions.of(arguments["options"])
-    device = resolve_device(options.device)
+    device = local_device(options.device)
     runtimes = arguments["runtimes"]
     if runtimes is None:
         wanted = ["eager", DEVICE_TIME] if device.kind == "cuda" else ["eager"]

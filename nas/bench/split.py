@@ -93,6 +93,7 @@ def split(arguments: Mapping[str, Any], tell: Tell) -> object:
     """
     from nas.bench.jobs import BUILD_LIMIT_S
     from nas.errors import NasError
+    from nas.latency.device import local_device
     from nas.latency.options import LatencyOptions
     from nas.network import build_network
     from nas.plugins import load_plugins
@@ -104,6 +105,7 @@ def split(arguments: Mapping[str, Any], tell: Tell) -> object:
     arch: Any = resolve(arguments["network"], plugins)
     module = build_network(arch, plugins.blocks, seed=0)
     try:
+        local_device(options.device)
         options.resolve(_capturing([]), [arch.input_shape])
     except NasError as error:
         return {"refused": str(error)}

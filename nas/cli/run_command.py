@@ -34,7 +34,8 @@ def command(
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
     device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help="Device of every column that has one: cpu, cuda, cuda:1.")
+        str | None,
+        typer.Option(metavar="DEVICE", help="Device of every column that has one: cpu, cuda, cuda:1, ssh:HOST."),
     ] = None,
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not measure the front again in the end, in fresh processes.")

@@ -18,6 +18,7 @@ from nas.latency.faults import named
 from nas.latency.fold import TOLERANCE, Folding, difference, fold_batch_norms
 from nas.latency.options import Conditions, LatencyOptions, Shape
 from nas.latency.reference import reference_network
+from nas.latency.remote.there import There, graph_of
 from nas.latency.timing import Call
 
 NARROW_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
@@ -62,6 +63,31 @@ def prepare_candidate(
         return Candidate(call, folding, tuple(warnings))
 
 
+def send_candidate(
+    network: nn.Module, input_shape: Shape, options: LatencyOptions, conditions: Conditions, seed: int, there: There
+) -> Candidate:
+    """As `prepare_candidate`, on another machine: folded here, and sent as the graph that the runtime makes of it.
+
+    All images of the input are equal, so that one of them has to be sent, and one answer to come back.
+
+    Raises:
+        MeasureError: the graph cannot be made, or what is told of the machine's own run of it.
+    """
+    running = f"running the network on {'x'.join(map(str, (options.batch, *input_shape)))} on {conditions.device}"
+    ours = copy.deepcopy(network).to("cpu", torch.float32).eval().requires_grad_(False)
+    image = torch.randn((1, *input_shape), generator=torch.Generator().manual_seed(seed))
+    with named("running the network here"), torch.inference_mode():
+        folding = fold_batch_norms(ours, image) if options.fuse else Folding(0, 0)
+        expected = ours(image)
+    with named(f"preparing runtime '{conditions.runtime.name}'"):
+        x = image.repeat(options.batch, 1, 1, 1)
+        graph = graph_of(conditions.runtime, ours, x)
+    with named(running):
+        output = there.take_candidate(graph, x, conditions.threads)
+        warnings = (*folding.warnings, *_check_numbers(output), *_check_same(output, expected, conditions))
+    return Candidate(there.run, folding, warnings)
+
+
 def prepare_reference(options: LatencyOptions, device: Device) -> Call:
     """The reference in the candidate's dtype and memory format, but always eager: one yardstick for all runtimes."""
     network, x = _converted(*reference_network(), device.torch_name, options)
@@ -104,7 +130,8 @@ def _check_numbers(output: object) -> tuple[str, ...]:
 def _check_same(output: object, eager: object, conditions: Conditions) -> tuple[str, ...]:
     """A warning where a runtime's answer is not the network's own."""
     worst = difference(eager, output)
-    tolerance = NARROW_TOLERANCE.get(conditions.told.dtype, TOLERANCE[conditions.device.kind])
+    usual = TOLERANCE["cuda" if conditions.device.kind == "cuda" else "cpu"]
+    tolerance = NARROW_TOLERANCE.get(conditions.told.dtype, usual)
     if worst <= tolerance:
         return ()
     said = (f"runtime '{conditions.runtime.name}' answers otherwise than the network in eager mode: by {worst:.2g} of "

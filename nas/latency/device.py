@@ -10,6 +10,7 @@ from nas.choices import shown
 from nas.errors import MeasureError, SpecError, nearest
 from nas.latency import processor
 from nas.latency.faults import outcome_of
+from nas.latency.remote.host import host_of
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -19,8 +20,8 @@ class Device:
     """A device that is there.
 
     Attributes:
-        torch_name: "cpu" or "cuda:0", as torch takes it.
-        name: what it is: "AMD EPYC", "NVIDIA L4".
+        torch_name: "cpu" or "cuda:0", as torch takes it, or "ssh:HOST".
+        name: what it is: "AMD EPYC", "NVIDIA L4"; of another machine, the host.
         notice: what the user should be told of the choice, or an empty string.
     """
 
@@ -30,7 +31,7 @@ class Device:
 
     @property
     def kind(self) -> str:
-        """ "cpu" or "cuda"."""
+        """ "cpu", "cuda" or "ssh"."""
         return self.torch_name.partition(":")[0]
 
     def __str__(self) -> str:
@@ -38,12 +39,13 @@ class Device:
 
 
 def resolve_device(device: str) -> Device:
-    """The device that "auto", "cpu", "cuda" or "cuda:1" means here.
+    """The device that "auto", "cpu", "cuda", "cuda:1" or "ssh:HOST" means here.
 
-    "auto" is the first CUDA device, or the CPU where there is none, which `notice` then says.
+    "auto" is the first CUDA device, or the CPU where there is none, which `notice` then says. A host is not asked yet
+    whether it answers: `LatencyOptions.resolve` does that.
 
     Raises:
-        SpecError: no such device is known, or it is not there.
+        SpecError: no such device is known, it is not there, or HOST is no name of a host.
     """
     import torch
 
@@ -63,10 +65,22 @@ def resolve_device(device: str) -> Device:
                             "give one that is there, or cpu, or auto")
         return _cuda(index)
     if isinstance(device, str) and device.startswith("ssh:"):
-        raise SpecError(f"device = {shown(device)}: this version measures on the machine that it runs on; "
-                        "give auto, cpu, cuda or cuda:N")
+        return Device(device, host_of(device))
     raise SpecError(f"device = {shown(device)}: unknown{nearest(str(device), ('auto', 'cpu', 'cuda'))}; "
-                    "give auto, cpu, cuda or cuda:N")
+                    "give auto, cpu, cuda or cuda:N, or ssh:HOST")
+
+
+def local_device(device: str) -> Device:
+    """As `resolve_device`, for what is done on this machine alone.
+
+    Raises:
+        SpecError: as there, and where it is another machine.
+    """
+    found = resolve_device(device)
+    if found.kind == "ssh":
+        raise SpecError(f"device = {shown(device)}: this is done on the machine that it is called on; give auto, cpu, "
+                        "cuda or cuda:N")
+    return found
 
 
 def _cuda(index: int) -> Device:

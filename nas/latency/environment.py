@@ -12,6 +12,7 @@ from typing import Any
 
 from nas.latency import gpu, processor
 from nas.latency.device import Device
+from nas.latency.remote.there import There
 
 STATE = "state"
 """The one key of an environment whose value changes from moment to moment."""
@@ -27,8 +28,10 @@ def describe(device: Device) -> dict[str, object]:
     """Facts that last, and under `STATE` those of this moment; plain values that JSON can hold.
 
     A fact that this system does not tell is None. `environment["state"]["unavailable"]` says what could not be asked
-    at all, and why.
+    at all, and why. Another machine tells of itself.
     """
+    if device.kind == "ssh":
+        return There.on(device.torch_name).look()[0]
     import torch
 
     lasting: dict[str, object] = {

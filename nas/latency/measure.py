@@ -15,7 +15,7 @@ from torch import nn
 from nas.arch import Architecture
 from nas.errors import SpecError
 from nas.latency import contamination
-from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference
+from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference, send_candidate
 from nas.latency.contamination import Pace, Usual, pace
 from nas.latency.device import Device
 from nas.latency.environment import describe, doubts, fingerprint, joined, lock_names, throttled
@@ -26,6 +26,8 @@ from nas.latency.options import Conditions, LatencyOptions, Shape, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
 from nas.latency.quiet import cpu_threads, no_garbage_collection
 from nas.latency.reference import VERSION as REFERENCE_VERSION
+from nas.latency.remote.link import ASK_LIMIT_S
+from nas.latency.remote.there import SEND_LIMIT_S, There
 from nas.latency.result import Latency
 from nas.latency.sampling import Samples, WarmUp, reference_every, sample, unknown, warm_up
 from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
@@ -131,6 +133,8 @@ def measure_module(
     """
     conditions = options.resolve(runtime, [input_shape])
     device = conditions.device
+    if device.kind == "ssh":
+        return _measure_there(network, input_shape, options, conditions, seed, phase)
     before = describe(device)
     limit_s = 2 * options.max_seconds + TIMING_SLACK_S
     usual = _USUAL[str(device), options.dtype, options.memory_format, conditions.threads]
@@ -146,6 +150,36 @@ def measure_module(
             after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
     environment = joined(before, after, foreign)
     return _latency(options, conditions, candidate, timed, discarded, environment)
+
+
+def _measure_there(
+    network: nn.Module,
+    input_shape: Shape,
+    options: LatencyOptions,
+    conditions: Conditions,
+    seed: int,
+    phase: Callable[[str, float | None], None],
+) -> Latency:
+    """`measure_module` on another machine: the same steps, each asked of it."""
+    there = There.on(conditions.device.torch_name)
+    limit_s = 2 * options.max_seconds + TIMING_SLACK_S
+
+    def once() -> _Timed:
+        warm, repeats, samples = there.time(options, limit_s)
+        return _Timed(warm, repeats, samples, pace(samples), None)
+
+    with there.link.alone:
+        phase("preparing", PREPARING_LIMIT_S + 2 * SEND_LIMIT_S)
+        there.take_reference(conditions.runtime, conditions.threads)
+        with torch.no_grad():
+            candidate = send_candidate(network, input_shape, options, conditions, seed, there)
+        usual = there.link.memory.setdefault(("usual", conditions.threads), Usual())
+        with there.held(lambda: phase("waiting for the device", None)), named("timing the network"):
+            phase("timing", limit_s + ASK_LIMIT_S)
+            before, begin = there.look()
+            timed, *discarded = _steadily(once, usual, options)
+            after, end = there.look()
+    return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign_cpus(begin, end)))
 
 
 _USUAL: dict[tuple[str, str, str, int], Usual] = defaultdict(Usual)
@@ -254,6 +288,7 @@ def _latency(
             "eager_ms": None if launched is None else launched * to_ms,
             "launch_bound": None if launched is None else launch_bound(launched, median(times)),
             "reference_version": REFERENCE_VERSION,
+            "reference_runtime": conditions.runtime.name if conditions.device.kind == "ssh" else "eager",
             "reference_ratio": ratio,
             "reference_ms": median(samples.reference_s) * to_ms,
             "stopped_by": samples.stopped_by,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from nas.choices import shown
 from nas.errors import SpecError, nearest
 from nas.latency import processor
 from nas.latency.device import DTYPES, Device, lacks_dtype, resolve_device
+from nas.latency.remote.there import There
 from nas.runtimes import RuntimeOptions, RuntimeRegistry, RuntimeSpec
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
@@ -29,7 +30,7 @@ class LatencyOptions:
     """The options of a latency column, and of `nas.measure`.
 
     Attributes:
-        device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda" or "cuda:1".
+        device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:1", or "ssh:HOST", another machine.
         runtime: how the network is run: "eager", or the name of a plugin's runtime.
         batch: images a pass.
         dtype: "float32", "float16" or "bfloat16".
@@ -97,41 +98,57 @@ class LatencyOptions:
         return asdict(self)
 
     def resolve(self, runtime: RuntimeSpec, input_shapes: Iterable[Shape] = ()) -> Conditions:
-        """What these options mean on this machine. Builds nothing but one small convolution.
+        """What these options mean on this machine, or on the host that they name, which is connected to and sent the
+        reference network. Here nothing is built but one small convolution.
 
         Raises:
             SpecError: the device is not there, lacks the dtype or is not known to the runtime; the runtime refuses the
                 conditions, or a library that it needs is missing; more threads than CPUs; an input of this batch is
                 larger than any kernel takes.
+            MeasureError: the host does not answer (`worker_died`, `timeout`), or cannot measure (`device_error`).
         """
         device = resolve_device(self.device)
         if device.kind not in runtime.devices:
-            raise SpecError(f"runtime = {runtime.name!r}: runs on {', '.join(sorted(runtime.devices))}, "
-                            f"not on {device} ({device.name}); give another runtime or another device")
+            raise SpecError(_not_there(runtime, device))
         for shape in input_shapes:
             if self.batch * math.prod(shape) > MAX_ELEMENTS:
                 size = "x".join(map(str, (self.batch, *shape)))
                 raise SpecError(f"batch = {self.batch}: an input of {size} has more than {MAX_ELEMENTS} elements; "
                                 "give a smaller batch")
-        if reason := lacks_dtype(device, self.dtype):
+        if device.kind != "ssh" and (reason := lacks_dtype(device, self.dtype)):
             raise SpecError(f"dtype = {self.dtype!r}: {reason}; give float32")
         if self.caches == "flushed" and device.kind != "cuda":
             raise SpecError(f"caches = 'flushed': the L2 of CUDA devices can be flushed, not the caches of {device} "
                             f"({device.name}); give warm")
-        told = RuntimeOptions(device.torch_name, self.dtype, self.memory_format, self._resolve_threads(),
-                              fuse=self.fuse, caches=self.caches)
+        told = RuntimeOptions(device.torch_name, self.dtype, self.memory_format, fuse=self.fuse, caches=self.caches)
+        if device.kind != "ssh":
+            told = replace(told, threads=self._threads(processor.physical_cores(), len(processor.available_cpus())))
         if reason := runtime.check(told):
             raise SpecError(f"runtime = {runtime.name!r}: {reason}")
-        return Conditions(device, runtime, told, dict(runtime.libraries(told)))
+        libraries = dict(runtime.libraries(told))
+        if device.kind == "ssh":  # asked last, of what is in order otherwise
+            there = There.on(device.torch_name)
+            cores, cpus = there.environment["physical_cores"], there.environment["cpus"]
+            told = replace(told, threads=self._threads(cores, cpus))
+            there.take_reference(runtime, told.threads)
+            libraries |= there.libraries
+        return Conditions(device, runtime, told, libraries)
 
-    def _resolve_threads(self) -> int:
+    def _threads(self, cores: int, cpus: int) -> int:
         if isinstance(self.threads, str):
-            return max(1, processor.physical_cores() - 1)
-        there = len(processor.available_cpus())
-        if self.threads > there:
-            raise SpecError(f"threads = {self.threads}: this process may use {there} CPUs; give at most {there}, "
+            return max(1, cores - 1)
+        if self.threads > cpus:
+            raise SpecError(f"threads = {self.threads}: this process may use {cpus} CPUs; give at most {cpus}, "
                             'or "auto"')
         return self.threads
+
+
+def _not_there(runtime: RuntimeSpec, device: Device) -> str:
+    if device.kind == "ssh":
+        return (f"runtime = {runtime.name!r}: it does not run on other machines, as {device} is; "
+                'give runtime = "onnxruntime"')
+    return (f"runtime = {runtime.name!r}: runs on {', '.join(sorted(runtime.devices))}, not on {device} "
+            f"({device.name}); give another runtime or another device")
 
 
 @dataclass(frozen=True)

@@ -180,6 +180,6 @@ def _answered(
 
 
 def _seat(options: Mapping[str, object]) -> str:
-    """Which worker: one for each GPU that a column names, and one for all that is left to "auto", or on the CPU."""
+    """Which worker: one for each GPU and each host that a column names, and one for all else."""
     device = str(options.get("device", ""))
-    return device if device.startswith("cuda:") else "auto"
+    return device if device.startswith(("cuda:", "ssh:")) else "auto"

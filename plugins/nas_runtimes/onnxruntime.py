@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, from its own wheel."""
+"""ONNX Runtime on the CPU, from its own wheel; on another machine from the one that is installed there."""
 
 from __future__ import annotations
 
@@ -57,18 +57,28 @@ def session_options(options: nas.RuntimeOptions) -> Any:
 
 def check(options: nas.RuntimeOptions) -> str | None:
     """It computes in float32 alone: in float16 the CPU provider converts before and after each operator."""
-    if reason := missing(("onnxruntime", *NEEDS), "onnxruntime") or unusable("onnxruntime", "onnxruntime"):
+    if reason := missing(NEEDS, "onnxruntime"):
+        return reason
+    if not _elsewhere(options) and (
+        reason := missing(["onnxruntime"], "onnxruntime") or unusable("onnxruntime", "onnxruntime")
+    ):
         return reason
     if options.dtype != "float32":
         return f"dtype = '{options.dtype}': ONNX Runtime computes in float32 on a CPU; give float32"
     return own_layout(options)
 
 
-def libraries(_options: nas.RuntimeOptions) -> dict[str, str]:
-    """ONNX Runtime, and what made the graph."""
+def libraries(options: nas.RuntimeOptions) -> dict[str, str]:
+    """ONNX Runtime, and what made the graph; another machine tells of its own ONNX Runtime."""
+    if _elsewhere(options):
+        return versions(NEEDS)
     import onnxruntime
 
     return {"onnxruntime": str(onnxruntime.__version__), **versions(NEEDS)}
+
+
+def _elsewhere(options: nas.RuntimeOptions) -> bool:
+    return options.device.startswith("ssh:")
 
 
 @nas.hookimpl
@@ -76,6 +86,7 @@ def nas_runtimes() -> list[nas.RuntimeSpec]:
     """`onnxruntime`."""
     return [
         nas.RuntimeSpec(
-            "onnxruntime", version=1, prepare=prepare, devices=frozenset({"cpu"}), check=check, libraries=libraries
+            "onnxruntime", version=1, prepare=prepare, devices=frozenset({"cpu", "ssh"}), check=check,
+            libraries=libraries, graph=onnx_graph,
         )
     ]

@@ -69,9 +69,8 @@ def test_the_nearest_device_is_told() -> None:
         resolve_device("cudaa")
 
 
-def test_devices_of_other_hosts_are_refused_with_what_there_is() -> None:
-    with pytest.raises(SpecError, match="measures on the machine that it runs on"):
-        resolve_device("ssh:jetson")
+def test_another_machine_is_named_without_being_asked() -> None:
+    assert resolve_device("ssh:jetson") == Device("ssh:jetson", "jetson")
 
 
 def test_the_cpu_is_asked_whether_it_computes_in_a_type(monkeypatch: pytest.MonkeyPatch) -> None:
