@@ -200,7 +200,7 @@ class Link:
         with contextlib.suppress(subprocess.TimeoutExpired):
             status = self._process.wait(5.0) if self._process is not None else None
         self._said.seek(0)
-        words = " ".join(printable(self._said.read().decode(errors="replace")).split())[-LAST_WORDS:]
+        words = printable(" ".join(self._said.read().decode(errors="replace").split()))[-LAST_WORDS:]
         python = python_there()
         if "nas: too old" in words:
             return self._unfit(f"its {python} is older than 3.9; install a newer one, or name it in {PYTHON_VARIABLE}")
