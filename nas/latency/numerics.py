@@ -1,40 +1,36 @@
-"""How float32 is computed, as this process was told: what a worker has to be told as well."""
+"""How float32 is multiplied, as this process was told: what a worker has to be told as well.
+
+By torch's own older interface alone: torch refuses to answer where both of its interfaces were used in one process.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
-
-SETTINGS = (
-    ("cuda", "matmul", "fp32_precision"),
-    ("cudnn", "conv", "fp32_precision"),
-    ("mkldnn", "matmul", "fp32_precision"),
-    ("mkldnn", "conv", "fp32_precision"),
-    ("cudnn", "benchmark"),
-)
-"""Of `torch.backends`."""
+from contextlib import suppress
 
 
 def numerics() -> dict[str, object]:
-    """Setting -> value; nothing where torch was never imported, and so nobody can have changed one."""
+    """What was set; nothing where torch was never imported, and so nobody can have set anything.
+
+    A precision that was set for one library alone, by torch's newer interface, is not told.
+    """
     if "torch" not in sys.modules:
         return {}
-    return {".".join(path): getattr(_holder(path), path[-1]) for path in SETTINGS}
+    import torch
+
+    told: dict[str, object] = {"cudnn_benchmark": torch.backends.cudnn.benchmark}
+    with suppress(RuntimeError):  # one library alone was set
+        told["matmul_precision"] = torch.get_float32_matmul_precision()
+    return told
 
 
 def compute_as(told: Mapping[str, object]) -> None:
     """Makes this process compute as another one, which `numerics` told of."""
-    for path in SETTINGS:
-        value = told.get(".".join(path))
-        if value is not None and getattr(_holder(path), path[-1]) != value:
-            setattr(_holder(path), path[-1], value)
-
-
-def _holder(path: tuple[str, ...]) -> Any:
     import torch
 
-    found: Any = torch.backends
-    for name in path[:-1]:
-        found = getattr(found, name)
-    return found
+    now = numerics()
+    if "matmul_precision" in told and told["matmul_precision"] != now.get("matmul_precision"):
+        torch.set_float32_matmul_precision(str(told["matmul_precision"]))
+    if "cudnn_benchmark" in told:
+        torch.backends.cudnn.benchmark = bool(told["cudnn_benchmark"])
