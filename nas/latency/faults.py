@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nas.errors import MeasureError, NasError
+from nas.outcomes import OUTCOMES
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "CUBLAS_STATUS_ALLOC_FAILED",
                   "CUDNN_STATUS_ALLOC_FAILED", "Failed to allocate memory", "bad_alloc")
@@ -24,6 +25,16 @@ def outcome_of(error: BaseException) -> str:
     if isinstance(error, torch.AcceleratorError) or any(sign in text for sign in _DEVICE):
         return "device_error"
     return "invalid"
+
+
+def as_outcome(error: BaseException) -> tuple[str, str]:
+    """The outcome of a metric that raised this, and its message: a word of its own, where it is one of the report's."""
+    if isinstance(error, MeasureError):
+        return error.outcome if error.outcome in OUTCOMES[1:] else "metric_error", str(error)
+    if isinstance(error, NasError):
+        return "invalid", str(error)
+    outcome = outcome_of(error)
+    return "metric_error" if outcome == "invalid" else outcome, f"{type(error).__name__}: {error}"
 
 
 @contextmanager

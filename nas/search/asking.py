@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from nas.arch import Architecture
@@ -21,6 +21,34 @@ Enter = Callable[[str], None]
 """Is told what a metric begins with: "timing", or "waiting for the device"."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a metric is asked of one candidate.
+
+    Attributes:
+        options: of its column.
+        device: what the column's device turned out to be.
+        timeout_s: after which there is no answer; None: it may take as long as it likes.
+    """
+
+    plugins: Plugins
+    metric: MetricSpec
+    arch: Architecture
+    cost: Cost
+    options: Mapping[str, object]
+    seed: int
+    device: str
+    timeout_s: float | None = None
+
+
+def unheard(step: int, value: float) -> None:
+    """The default: what a metric reports is not listened to."""
+
+
+def unseen(phase: str) -> None:
+    """The default: nobody follows what a metric does."""
+
+
 class Asking(Protocol):
     """How metrics are asked. What they raise is raised. `isolated`: whether by a process that can be replaced."""
 
@@ -29,20 +57,7 @@ class Asking(Protocol):
     def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
         """What the metric says of a column's setting."""
 
-    def estimate(
-        self,
-        plugins: Plugins,
-        metric: MetricSpec,
-        arch: Architecture,
-        cost: Cost,
-        *,
-        options: Mapping[str, object],
-        seed: int,
-        device: str,
-        timeout_s: float | None,
-        hear: Hear,
-        enter: Enter,
-    ) -> Estimate:
+    def estimate(self, question: Question, hear: Hear = unheard, enter: Enter = unseen) -> Estimate:
         """What the metric says of a candidate."""
 
     def is_well(self, options: Mapping[str, object]) -> bool:
@@ -64,29 +79,17 @@ class Here:
         """As `Asking.setting`."""
         return ask_setting(metric, setting)
 
-    def estimate(
-        self,
-        plugins: Plugins,
-        metric: MetricSpec,
-        arch: Architecture,
-        cost: Cost,
-        *,
-        options: Mapping[str, object],
-        seed: int,
-        device: str,
-        timeout_s: float | None,  # noqa: ARG002
-        hear: Hear,
-        enter: Enter,
-    ) -> Estimate:
+    def estimate(self, question: Question, hear: Hear = unheard, enter: Enter = unseen) -> Estimate:
         """As `Asking.estimate`."""
         from nas.network import build_network
 
+        arch, plugins, seed = question.arch, question.plugins, question.seed
         context = MetricContext(
-            arch, arch.input_shape, options, seed, device,
+            arch, arch.input_shape, question.options, seed, question.device,
             lambda: build_network(arch, plugins.blocks, seed=seed), plugins.runtimes, on_report=hear,
-            on_phase=lambda name, _: enter(name), known_cost=cost,
+            on_phase=lambda name, _: enter(name), known_cost=question.cost,
         )
-        return ask(metric, context)
+        return ask(question.metric, context)
 
     def is_well(self, options: Mapping[str, object]) -> bool:  # noqa: ARG002
         """Nobody knows: whatever ends a worker would have ended this process."""
@@ -120,30 +123,17 @@ class InWorker:
                 "classes": setting.classes,
             }))
 
-    def estimate(
-        self,
-        plugins: Plugins,
-        metric: MetricSpec,
-        arch: Architecture,
-        cost: Cost,
-        *,
-        options: Mapping[str, object],
-        seed: int,
-        device: str,
-        timeout_s: float | None,
-        hear: Hear,
-        enter: Enter,
-    ) -> Estimate:
+    def estimate(self, question: Question, hear: Hear = unheard, enter: Enter = unseen) -> Estimate:
         """As `Asking.estimate`."""
         task = {
-            **request(plugins, metric, options),
-            "arch": arch.text,
-            "cost": asdict(cost),
-            "seed": seed,
-            "device": device,
+            **request(question.plugins, question.metric, question.options),
+            "arch": question.arch.text,
+            "cost": asdict(question.cost),
+            "seed": question.seed,
+            "device": question.device,
         }
-        with borrowed(_seat(options)) as worker:
-            return estimate_of(_answered(worker, task, timeout_s, hear, enter))
+        with borrowed(_seat(question.options)) as worker:
+            return estimate_of(_answered(worker, task, question.timeout_s, hear, enter))
 
     def is_well(self, options: Mapping[str, object]) -> bool:
         """As `Asking.is_well`, in a worker."""

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from nas.arch import Architecture
 from nas.choices import shown
+from nas.cost.result import Cost
 from nas.errors import MeasureError, NasError, PluginError, SpecError, nearest
 from nas.metrics import Estimate, MetricSpec, Setting, ask_setting
 from nas.outcomes import COST_COLUMNS
 from nas.plain import plain
 from nas.plugins import Plugins
-from nas.search.asking import Asking
+from nas.search.asking import Asking, Question
 from nas.space import SearchSpace
 from nas.spec import Bound, StudySpec
 from nas.store.rows import COST, ColumnRow
@@ -56,6 +58,17 @@ class Column:
             "seed": seed if self.metric.seeded else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+    def question(
+        self, plugins: Plugins, arch: Architecture, cost: Cost, seed: int, options: Mapping[str, object] | None = None
+    ) -> Question:
+        """What its metric is asked of a network; `options` instead of the column's own."""
+        if self.metric is None:
+            raise ValueError(f"{self.name} is no measurement")
+        device = str(self.conditions.get("device", self.options.get("device", "cpu")))
+        return Question(
+            plugins, self.metric, arch, cost, self.options if options is None else options, seed, device, self.timeout_s
+        )
 
     def accept(self, found: Estimate) -> Estimate:
         """What was found, if it was found under the conditions that are in the key of all that this column measures.

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from nas.errors import MeasureError, NasError
+from nas.errors import NasError
 from nas.metrics import Estimate, is_finite
-from nas.outcomes import OUTCOMES, TRIED_TWICE
+from nas.outcomes import TRIED_TWICE
 from nas.plugins import Plugins
 from nas.search.asking import Asking
 from nas.search.columns import Column, broken
@@ -112,26 +112,17 @@ def _measured(
 def _compute(
     candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, asking: Asking, tell: Callable[[str], None]
 ) -> tuple[Estimate | None, str, str]:
-    from nas.latency.faults import outcome_of
+    from nas.latency.faults import as_outcome
 
-    if column.metric is None:
-        raise NasError(f"{column.name} is a cost, and known already")
+    question = column.question(plugins, candidate.arch, candidate.cost, spec.study.seed)
     try:
         estimate = column.accept(asking.estimate(
-            plugins, column.metric, candidate.arch, candidate.cost,
-            options=column.options, seed=spec.study.seed, timeout_s=column.timeout_s,
-            device=str(column.conditions.get("device", column.options.get("device", "cpu"))),
+            question,
             hear=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
             enter=lambda phase: tell(f"{column.name}, {phase}"),
         ))
-    except MeasureError as error:
-        outcome = error.outcome if error.outcome in OUTCOMES[1:] else "metric_error"
-        return None, outcome, str(error)
-    except NasError as error:
-        return None, "invalid", str(error)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything, `sys.exit()` too
-        outcome = outcome_of(error)
-        return None, "metric_error" if outcome == "invalid" else outcome, f"{type(error).__name__}: {error}"
+        return None, *as_outcome(error)
     if not is_finite(estimate.value):
         return None, "nan", f"the value is {estimate.value}" + (f" ({estimate.message})" if estimate.message else "")
     return estimate, "ok", estimate.message

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from nas.arch import Architecture
 from nas.cost.count import count_architecture
 from nas.cost.table import CostTable
-from nas.errors import MeasureError, NasError
+from nas.errors import MeasureError
+from nas.latency.faults import as_outcome
 from nas.latency.statistics import fresh_process_interval, median
-from nas.outcomes import OUTCOMES
 from nas.search.columns import Column
 from nas.search.finalists import finalists
 from nas.search.prepare import Prepared
@@ -78,16 +78,13 @@ def _measured_again(
             tell(f"verifying: {column.name}, process {process} of {PROCESSES}, {place} of {len(order)}")
             try:
                 values.setdefault(key, []).append(_asked(ready, column, one, costs))
-            except MeasureError as error:
-                if error.outcome == "contaminated" and key not in repeated:
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything
+                outcome, message = as_outcome(error)
+                if outcome == "contaminated" and key not in repeated:
                     repeated.add(key)
                     order.append((one, column))  # once more, when the others are done
-                    continue
-                failed[key] = (error.outcome if error.outcome in OUTCOMES[1:] else "metric_error", str(error))
-            except NasError as error:
-                failed[key] = ("invalid", str(error))
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # what a stranger's metric raises in this process
-                failed[key] = ("metric_error", f"{type(error).__name__}: {error}")
+                else:
+                    failed[key] = (outcome, message)
     return [
         _verification(key, values.get(key, []), failed.get(key))
         for key in sorted({*values, *failed})
@@ -95,25 +92,14 @@ def _measured_again(
 
 
 def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) -> float:
-    if column.metric is None:
-        raise NasError(f"{column.name} is a cost, and known already")
-    found = column.accept(ready.asking.estimate(
-        ready.plugins, column.metric, one.arch, count_architecture(one.arch, ready.plugins.blocks, costs),
-        options=_shorter(column, one.record.values[column.name]), seed=ready.spec.study.seed,
-        device=str(column.conditions.get("device", column.options.get("device", "cpu"))),
-        timeout_s=column.timeout_s, hear=_unheard, enter=_unasked,
-    ))
+    question = column.question(
+        ready.plugins, one.arch, count_architecture(one.arch, ready.plugins.blocks, costs), ready.spec.study.seed,
+        _shorter(column, one.record.values[column.name]),
+    )
+    found = column.accept(ready.asking.estimate(question))
     if not 0 < found.value < float("inf"):
         raise MeasureError(f"the value is {found.value}", "nan")
     return found.value
-
-
-def _unheard(step: int, value: float) -> None:
-    """Steps of a metric that learns: there are too many processes for them."""
-
-
-def _unasked(phase: str) -> None:
-    """As little as phases."""
 
 
 def _shorter(column: Column, searched: float) -> Mapping[str, object]:

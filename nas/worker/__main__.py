@@ -75,16 +75,10 @@ def _job(name: str) -> Job:
 
 
 def _failed(error: BaseException) -> Mapping[str, Any]:
-    from nas.errors import MeasureError, NasError
-    from nas.latency.faults import outcome_of
+    from nas.latency.faults import as_outcome
 
-    if isinstance(error, MeasureError):
-        return {"failed": str(error), "outcome": error.outcome}
-    if isinstance(error, NasError):
-        return {"failed": str(error), "outcome": "invalid"}
-    outcome = outcome_of(error)
-    told = f"{type(error).__name__}: {error}"
-    return {"failed": told, "outcome": "metric_error" if outcome == "invalid" else outcome}
+    outcome, told = as_outcome(error)
+    return {"failed": told, "outcome": outcome}
 
 
 if __name__ == "__main__":
