@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import product
 
 GREY, RED, BLUE, INK, GRID = "#9aa3ad", "#d1495b", "#2f6f9f", "#24292f", "#e6e8eb"
@@ -35,6 +36,32 @@ def labels(texts: Sequence[str], points: Sequence[tuple[float, float]]) -> Itera
                 taken.append(box)
                 yield text, (left, base)
                 break
+
+
+def frame(
+    plot: Box,
+    across: Iterable[tuple[float, str]],
+    up: Iterable[tuple[float, str]],
+    names: tuple[str, str],
+) -> Iterator[str]:
+    """The axes of a plot with their grid.
+
+    Args:
+        plot: its edges in pixels.
+        across, up: pixel and text of each tick.
+        names: of what is drawn across and of what is drawn upwards.
+    """
+    left, top, right, bottom = plot
+    for x, text in across:
+        yield f'<path d="M{x:.1f} {top:g}V{bottom:g}" stroke="{GRID}"/>'
+        yield f'<text x="{x:.1f}" y="{bottom + 18:g}" text-anchor="middle">{escape(text)}</text>'
+    for y, text in up:
+        yield f'<path d="M{left:g} {y:.1f}H{right:g}" stroke="{GRID}"/>'
+        yield f'<text x="{left - 8:g}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
+    centre, middle = (left + right) // 2, (top + bottom) // 2
+    yield f'<path d="M{left:g} {top:g}V{bottom:g}H{right:g}" fill="none" stroke="{INK}"/>'
+    yield f'<text x="{centre:g}" y="{bottom + 42:g}" text-anchor="middle">{escape(names[0])}</text>'
+    yield f'<text transform="translate(20 {middle:g}) rotate(-90)" text-anchor="middle">{escape(names[1])}</text>'
 
 
 Box = tuple[float, float, float, float]

@@ -9,7 +9,7 @@ from html import escape
 
 from nas.bench.result import Bench, Row, Timing
 from nas.bench.roofline import Roofs
-from nas.drawing import BLUE, GREY, GRID, INK, RED, document, led_labels
+from nas.drawing import BLUE, GREY, RED, document, frame, led_labels
 from nas.numbers import count, rounded
 from nas.text import one_line
 
@@ -110,17 +110,10 @@ def _line(roofs: Roofs, x: _Axis, y: _Axis) -> list[tuple[float, float]]:
 
 
 def _frame(x: _Axis, y: _Axis) -> Iterator[str]:
-    for value in x.ticks:
-        yield f'<path d="M{x.at(value):.1f} {_TOP}V{_BOTTOM}" stroke="{GRID}"/>'
-        yield f'<text x="{x.at(value):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{rounded(value)}</text>'
-    for value in y.ticks:
-        yield f'<path d="M{_LEFT} {y.at(value):.1f}H{_RIGHT}" stroke="{GRID}"/>'
-        yield f'<text x="{_LEFT - 8}" y="{y.at(value) + 4:.1f}" text-anchor="end">{count(value)}</text>'
-    middle = (_TOP + _BOTTOM) // 2
-    yield f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="{INK}"/>'
-    across = "intensity: FLOP a byte of weights and maps"
-    yield f'<text x="{(_LEFT + _RIGHT) // 2}" y="{_BOTTOM + 42}" text-anchor="middle">{across}</text>'
-    yield f'<text transform="translate(20 {middle}) rotate(-90)" text-anchor="middle">FLOP a second</text>'
+    across = [(x.at(value), rounded(value)) for value in x.ticks]
+    up = [(y.at(value), count(value)) for value in y.ticks]
+    names = "intensity: FLOP a byte of weights and maps", "FLOP a second"
+    return frame((_LEFT, _TOP, _RIGHT, _BOTTOM), across, up, names)
 
 
 def _roofs(roofs: Roofs, x: _Axis, y: _Axis) -> Iterator[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from nas.drawing import GREY, GRID, INK, RED, document, labels
+from nas.drawing import GREY, RED, document, frame, labels
 from nas.numbers import count, rounded
 from nas.report.verified import final
 from nas.store.rows import COST
@@ -45,7 +45,7 @@ class _Axis:
 
     def text(self, value: float) -> str:
         """A value as a person reads it."""
-        return escape(count(value) if self.counts else rounded(value))
+        return count(value) if self.counts else rounded(value)
 
 
 def picture(report: Report) -> str:
@@ -109,16 +109,8 @@ def nice_ticks(low: float, high: float, whole: bool = False) -> list[float]:
 
 
 def _frame(x: _Axis, y: _Axis) -> Iterator[str]:
-    for value in x.ticks:
-        yield f'<path d="M{x.at(value):.1f} {_TOP}V{_BOTTOM}" stroke="{GRID}"/>'
-        yield f'<text x="{x.at(value):.1f}" y="{_BOTTOM + 18}" text-anchor="middle">{x.text(value)}</text>'
-    for value in y.ticks:
-        yield f'<path d="M{_LEFT} {y.at(value):.1f}H{_RIGHT}" stroke="{GRID}"/>'
-        yield f'<text x="{_LEFT - 8}" y="{y.at(value) + 4:.1f}" text-anchor="end">{y.text(value)}</text>'
-    middle = (_TOP + _BOTTOM) // 2
-    yield f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="{INK}"/>'
-    yield f'<text x="{(_LEFT + _RIGHT) // 2}" y="{_BOTTOM + 42}" text-anchor="middle">{escape(x.label)}</text>'
-    yield f'<text transform="translate(20 {middle}) rotate(-90)" text-anchor="middle">{escape(y.label)}</text>'
+    across, up = ([(axis.at(value), axis.text(value)) for value in axis.ticks] for axis in (x, y))
+    return frame((_LEFT, _TOP, _RIGHT, _BOTTOM), across, up, (x.label, y.label))
 
 
 def _others(rows: pd.DataFrame, x: _Axis, y: _Axis) -> Iterator[str]:
