@@ -21,7 +21,7 @@ from nas.latency.options import Conditions, LatencyOptions, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
 from nas.latency.quiet import cpu_threads, no_garbage_collection
 from nas.latency.sampling import warm_up
-from nas.latency.stopping import WARM_UP
+from nas.latency.stopping import WARM_UP, budget_of
 from nas.latency.timing import PassTimer, passes_of, timer_of
 from nas.network import build, build_network
 from nas.plugins import Plugins, load_plugins
@@ -169,10 +169,10 @@ def _alternated(
 ) -> tuple[Pairs, list[bool], tuple[int, int]]:
     """The pairs, whether each network was warm by then, and how many calls of each make a sample."""
     timer = PassTimer(timer_of(conditions.device.torch_name, options.caches))
-    rule = WARM_UP[conditions.device.kind]
-    cap_s = min(options.max_seconds, WARM_UP_SECONDS)
+    kind = conditions.device.kind
+    budget = budget_of(kind, min(options.max_seconds, WARM_UP_SECONDS))
     with no_garbage_collection(), torch.inference_mode():
-        warm = {which: warm_up(candidates[which].call, timer, rule, cap_s) for which in order}
+        warm = {which: warm_up(candidates[which].call, timer, WARM_UP[kind], budget) for which in order}
         repeats = timer.repeats(warm[0].level_s), timer.repeats(warm[1].level_s)
         calls = candidates[0].call, candidates[1].call
         pair_s = sum(warm[which].level_s * repeats[which] * passes_of(calls[which]) for which in order)

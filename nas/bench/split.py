@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.1
 """What the parts add up to may differ from the whole by this share."""
+ROUNDS, LEAST_S = 100, 2.0
+"""It is cut so many times, or for so long, each time after a whole pass; at most for twice `max_seconds`."""
 LEAST_ROUNDS = 5
 """However long a pass takes, it is cut so many times."""
 MOST_ROUNDS = 2000
@@ -122,7 +124,7 @@ def _timed(module: nn.Module, shape: Shape, options: LatencyOptions, tell: Tell)
     from nas.latency.measure import TIMING_SLACK_S
     from nas.latency.quiet import cpu_threads, no_garbage_collection
     from nas.latency.sampling import warm_up
-    from nas.latency.stopping import WARM_UP, budget_s
+    from nas.latency.stopping import WARM_UP, Budget
     from nas.latency.timing import timer_of
 
     given: list[tuple[nn.Module, Tensor]] = []
@@ -137,8 +139,9 @@ def _timed(module: nn.Module, shape: Shape, options: LatencyOptions, tell: Tell)
             named("timing the parts"), no_garbage_collection(), torch.inference_mode(),
         ):
             tell.phase("timing the parts", 2 * options.max_seconds + TIMING_SLACK_S)
-            warm = warm_up(candidate.call, timer, WARM_UP[device.kind], options.max_seconds)
-            until = time.perf_counter() + 2 * budget_s(warm.level_s, options.max_seconds) - warm.seconds
+            budget = Budget(ROUNDS, LEAST_S, 2 * options.max_seconds)
+            warm = warm_up(candidate.call, timer, WARM_UP[device.kind], budget)
+            until = time.perf_counter() + budget.seconds(2 * warm.level_s) - warm.seconds
             whole: list[list[float]] = []
             cuts: list[list[float]] = []
             while len(whole) < LEAST_ROUNDS or (time.perf_counter() < until and len(whole) < MOST_ROUNDS):

@@ -41,7 +41,7 @@ SPREADS = 4
 """How often the distance from the fastest pace to the usual one may lie above the usual one: of steady noise (simulated
 log-normal, spread by 2, 10 and 30 %) 0, 11 and 12 % of the paces do more, and are looked at again."""
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 """A measurement is taken at most so many times."""
 
 @dataclass(frozen=True)

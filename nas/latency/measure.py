@@ -31,7 +31,7 @@ from nas.latency.remote.there import SEND_LIMIT_S, There
 from nas.latency.result import Latency
 from nas.latency.sampling import Samples, WarmUp, reference_every, sample, unknown, warm_up
 from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
-from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budget_s
+from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budget_of
 from nas.latency.timing import Call, PassTimer, passes_of, timer_of
 from nas.runtimes import RuntimeSpec
 
@@ -220,11 +220,12 @@ def _steadily(once: Callable[[], _Timed], usual: Usual, options: LatencyOptions)
 def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Device) -> _Timed:
     """Warms both up, then samples them."""
     timer = PassTimer(timer_of(device.torch_name, options.caches))
+    budget = budget_of(device.kind, options.max_seconds)
     with no_garbage_collection(), torch.inference_mode():
-        reference_level = warm_up(reference, timer, REFERENCE_WARM_UP, options.max_seconds).level_s
-        warm = warm_up(candidate, timer, WARM_UP[device.kind], options.max_seconds)
+        reference_level = warm_up(reference, timer, REFERENCE_WARM_UP, budget).level_s
+        warm = warm_up(candidate, timer, WARM_UP[device.kind], budget)
         repeats = timer.repeats(warm.level_s)
-        left = budget_s(warm.level_s, options.max_seconds) - warm.seconds
+        left = budget.seconds(warm.level_s) - warm.seconds
         rule = StoppingRule(options.target, left, options.max_samples)
         every = reference_every(warm.level_s * repeats * passes_of(candidate), 2 * reference_level)
         busy = time.process_time if device.kind == "cpu" else unknown

@@ -44,8 +44,8 @@ class LatencyOptions:
         caches: "warm" as the pass before left them, or "flushed": the L2 of a CUDA device is overwritten before each
             pass, as it is where other work runs between two of them.
         target: sampling stops when the 95 % interval of the median is narrower than this share of the median ...
-        max_seconds: ... or when warm-up and sampling have taken this long; a network of a few milliseconds stops
-            after about a second in any case, see `nas.latency.stopping.budget_s` ...
+        max_seconds: ... or when warm-up and sampling have taken this long, of which a small network may not take all:
+            see `nas.latency.stopping.budget_of` ...
         max_samples: ... or when there are this many samples.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nas.latency.statistics import median
-from nas.latency.stopping import StoppedBy, StoppingRule, WarmUpRule, budget_s
+from nas.latency.stopping import Budget, StoppedBy, StoppingRule, WarmUpRule
 from nas.latency.timing import Call, Timer
 
 Clock = Callable[[], float]
@@ -56,13 +56,8 @@ class Samples:
     moments: tuple[tuple[float, float], ...]
 
 
-def warm_up(
-    call: Call, timer: Timer, rule: WarmUpRule, max_seconds: float, *, clock: Clock = time.perf_counter
-) -> WarmUp:
-    """Calls until the level is stable, or until the rule's share of the network's budget is spent.
-
-    `max_seconds` caps the whole measurement, of which warm-up takes its share.
-    """
+def warm_up(call: Call, timer: Timer, rule: WarmUpRule, budget: Budget, *, clock: Clock = time.perf_counter) -> WarmUp:
+    """Calls until the level is stable, or until the rule's share of the whole measurement's budget is spent."""
     begin = clock()
     levels: list[float] = []
     calls = 0
@@ -74,8 +69,8 @@ def warm_up(
         calls += len(window)
         levels.append(median(window))
         elapsed = clock() - begin
-        stable = rule.is_stable(levels) and elapsed >= min(rule.min_seconds, max_seconds)
-        if stable or elapsed >= rule.max_share * budget_s(levels[-1], max_seconds):
+        stable = rule.is_stable(levels) and elapsed >= min(rule.min_seconds, budget.max_seconds)
+        if stable or elapsed >= rule.max_share * budget.seconds(levels[-1]):
             return WarmUp(levels[-1], stable, calls, elapsed)
 
 

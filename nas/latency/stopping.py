@@ -16,10 +16,6 @@ MIN_SAMPLES = 20
 MIN_SECONDS = 0.2
 """A shorter look would miss what a machine does every few dozen milliseconds."""
 
-BUDGET_PASSES = 100
-BUDGET_SECONDS = 1.0
-"""Where noise forbids the precision, this many passes, or this long, are spent on looking for it."""
-
 
 @dataclass(frozen=True)
 class StoppingRule:
@@ -52,13 +48,35 @@ class StoppingRule:
         return interval.high - interval.low <= self.target * median(samples)
 
 
-def budget_s(pass_s: float, max_seconds: float) -> float:
-    """Seconds that a network of `pass_s` a pass may cost, warm-up included.
+@dataclass(frozen=True)
+class Budget:
+    """What may be spent on looking for the precision where noise forbids it, warm-up and reference included.
 
-    `BUDGET_PASSES` passes but not less than `BUDGET_SECONDS`, so that no small network is timed for as long as a
-    large one where the machine is noisy; and never more than `max_seconds`.
+    It grows with the network, so that no small one is timed for as long as a large one.
+
+    Attributes:
+        passes: this many passes of the candidate ...
+        least_s: ... but not less than so many seconds ...
+        max_seconds: ... and never more than these.
     """
-    return min(max_seconds, max(BUDGET_SECONDS, BUDGET_PASSES * pass_s))
+
+    passes: int
+    least_s: float
+    max_seconds: float
+
+    def seconds(self, pass_s: float) -> float:
+        """Seconds that a network of `pass_s` seconds a pass may cost."""
+        return min(self.max_seconds, max(self.least_s, self.passes * pass_s))
+
+
+def budget_of(kind: str, max_seconds: float) -> Budget:
+    """The budget on a "cpu" or on "cuda".
+
+    On a CPU it is what people spend by hand, ten passes to warm up and fifty to sample: the medians of fresh
+    processes differ by several times the interval from inside one, which a longer look into one makes no truer. The
+    clocks of a GPU are up only after some hundred milliseconds.
+    """
+    return Budget(60, 0.4, max_seconds) if kind == "cpu" else Budget(100, 1.0, max_seconds)
 
 
 @dataclass(frozen=True)

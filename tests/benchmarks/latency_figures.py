@@ -1,12 +1,13 @@
 """How far the latencies of fresh processes can be trusted, beside what people write by hand.
 
-`python tests/benchmarks/latency_figures.py [--processes 5]` takes about six minutes and prints a table. In each fresh
-process every network is timed three times, one after the other: by hand (10 warm-ups, 50 passes, the median), by
-`nas.measure`, and by `torch.utils.benchmark`'s `blocked_autorange`.
+`python tests/benchmarks/latency_figures.py [--processes 5]` takes about seven minutes and prints a table. In each fresh
+process every network is timed by hand (10 warm-ups, 50 passes, the median) and by `nas.measure`, then in turns by
+`nas.measure` and `torch.utils.benchmark`'s `blocked_autorange`.
 
 - repeatability: the spread over the processes, (largest - smallest) / median, of the hand-written median and of
   `reference_ratio`, and the seconds that each took;
-- truth: `blocked_autorange` and `nas.measure`, timed alternately in short turns, median against median;
+- truth: `blocked_autorange` and `nas.measure` in short turns of equal length, which of them first by lot, each on a
+  copy of the network of its own that was warmed up for as long: the median over all turns of median against median;
 - honest intervals: how often the median of one process lies in the 90 % interval that the other processes give, and
   how often in the 95 % interval of a single process.
 """
@@ -14,6 +15,7 @@ process every network is timed three times, one after the other: by hand (10 war
 from __future__ import annotations
 
 import argparse
+import copy
 import random
 import statistics
 import time
@@ -26,6 +28,7 @@ from nas.worker import Tell, Worker
 ZOO = ("mobilenet_v3_small", "mobilenet_v3_large", "mobilenet_v2", "mnasnet1_0", "efficientnet_b0", "resnet18")
 SIZES = (64, 96, 128)
 RANDOM = 7
+TURNS, TURN_S, WARM_S = 6, 0.2, 0.1
 WARM_UPS, PASSES = 10, 50
 
 
@@ -49,13 +52,12 @@ def networks() -> dict[str, str]:
 def job(arguments: Mapping[str, Any], tell: Tell) -> object:
     """Times every network in one process: see the module."""
     import torch
-    from torch.utils.benchmark import Timer
 
     import nas
     from nas.latency.fold import fold_batch_norms
 
     torch.set_num_threads(1)
-    found = {}
+    found, rng = {}, random.Random(arguments["seed"])
     for name in arguments["order"]:
         arch = nas.load(arguments["networks"][name])
         network = nas.build(arch, seed=0).eval()
@@ -68,17 +70,10 @@ def job(arguments: Mapping[str, Any], tell: Tell) -> object:
         began = time.perf_counter()
         measured = nas.measure(network, input_shape=arch.input_shape, device="cpu", threads=1)
         measured_s = float(str(measured.conditions["seconds"]))
-        with torch.inference_mode():
-            timer = Timer("network(x)", globals={"network": network, "x": x}, num_threads=1)
-            ratios = []
-            for _ in range(3):
-                ours = nas.measure(network, input_shape=arch.input_shape, device="cpu", threads=1, max_seconds=0.4)
-                theirs = timer.blocked_autorange(min_run_time=0.3).median
-                ratios.append(ours.median_ms / 1e3 / theirs)
         found[name] = {
             "hand_ms": 1e3 * by_hand, "hand_s": hand_s, "ours_ms": measured.median_ms, "ours_s": measured_s,
             "low": measured.low_ms, "high": measured.high_ms, "reference_ratio": measured.reference_ratio,
-            "truth": statistics.median(ratios), "outcome": measured.outcome,
+            "ratios": _in_turns(network, x, arch.input_shape, rng), "outcome": measured.outcome,
         }
         tell.report(name)
     return found
@@ -93,6 +88,30 @@ def _by_hand(network: Any, x: Any) -> float:
         network(x)
         times.append(time.perf_counter() - began)
     return statistics.median(times)
+
+
+def _in_turns(network: Any, x: Any, input_shape: tuple[int, int, int], rng: random.Random) -> list[float]:
+    """`nas.measure`'s median over `blocked_autorange`'s, turn by turn."""
+    import torch
+    from torch.utils.benchmark import Timer
+
+    import nas
+
+    def ours() -> float:
+        return nas.measure(network, input_shape=input_shape, device="cpu", threads=1, max_seconds=WARM_S + TURN_S).median_ms
+
+    def theirs() -> float:
+        timer = Timer("network(x)", globals={"network": copy.deepcopy(network), "x": x.clone()}, num_threads=1)
+        with torch.inference_mode():
+            timer.blocked_autorange(min_run_time=WARM_S)
+            return 1e3 * timer.blocked_autorange(min_run_time=TURN_S).median
+
+    ratios = []
+    for _ in range(TURNS):
+        first = rng.choice([ours, theirs])
+        before, after = first(), (theirs if first is ours else ours)()
+        ratios.append(before / after if first is ours else after / before)
+    return ratios
 
 
 def spread(values: Sequence[float]) -> float:
@@ -112,7 +131,7 @@ def main() -> None:
         worker = Worker()
         order = rng.sample(list(texts), len(texts))
         print(f"process {number + 1} of {asked.processes}", flush=True)
-        runs.append(worker.call(f"{Path(__file__).stem}:job", {"networks": texts, "order": order}, limit_s=None))
+        runs.append(worker.call(f"{Path(__file__).stem}:job", {"networks": texts, "order": order, "seed": number}, limit_s=None))
         worker.kill()
 
     print("| network | ms | by hand | reference_ratio | nas.measure's ms | by hand s | nas.measure s | truth |")
@@ -122,7 +141,8 @@ def main() -> None:
         found = [run[name] for run in runs]
         row = [statistics.median(one["ours_ms"] for one in found),
                *(spread([one[key] for one in found]) for key in ("hand_ms", "reference_ratio", "ours_ms")),
-               *(statistics.median(one[key] for one in found) for key in ("hand_s", "ours_s", "truth"))]
+               *(statistics.median(one[key] for one in found) for key in ("hand_s", "ours_s")),
+               statistics.median(ratio for one in found for ratio in one["ratios"])]
         columns.append(row)
         for place, one in enumerate(found):
             others = [other["ours_ms"] for position, other in enumerate(found) if position != place]
@@ -136,7 +156,9 @@ def main() -> None:
     middle = [statistics.median(row[place] for row in columns) for place in range(7)]
     print(f"\nspread over {asked.processes} processes, median over {len(texts)} networks: by hand {middle[1]:.1%}, "
           f"reference_ratio {middle[2]:.1%}, nas.measure's ms {middle[3]:.1%}")
-    print(f"seconds a network: by hand {middle[4]:.2f}, nas.measure {middle[5]:.2f}")
+    sums = [sum(row[place] for row in columns) for place in (4, 5)]
+    print(f"seconds a network, median (sum): by hand {middle[4]:.2f} ({sums[0]:.1f}), nas.measure {middle[5]:.2f} "
+          f"({sums[1]:.1f})")
     print(f"truth: nas.measure / blocked_autorange, median over the networks {middle[6]:.3f}")
     print(f"90 % interval of the other processes holds a fresh one's median in {held} of {cases} cases ({held / cases:.0%})")
     print(f"95 % interval of one process holds the next one's median in {inside} of {cases} cases ({inside / cases:.0%})")

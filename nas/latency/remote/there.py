@@ -126,14 +126,12 @@ def rules(options: LatencyOptions) -> dict[str, Any]:
     """What the worker is told of warming up and stopping; the numbers are kept in `stopping` and `sampling`."""
     return {
         "target": options.target,
-        "max_seconds": options.max_seconds,
         "max_samples": options.max_samples,
         "warm_up": asdict(WARM_UP["cpu"]),
         "reference_warm_up": asdict(REFERENCE_WARM_UP),
         "min_samples": stopping.MIN_SAMPLES,
         "min_seconds": stopping.MIN_SECONDS,
-        "budget_passes": stopping.BUDGET_PASSES,
-        "budget_seconds": stopping.BUDGET_SECONDS,
+        "budget": asdict(stopping.budget_of("cpu", options.max_seconds)),
         "confidence": CONFIDENCE,
         "reference_share": sampling.REFERENCE_SHARE,
         "check_growth": sampling.CHECK_GROWTH,

@@ -80,15 +80,13 @@ def _rank(n: int, confidence: float) -> int:
 # Sampling, as in nas.latency.stopping and nas.latency.sampling
 
 
-def budget_s(pass_s: float, max_seconds: float, rules: Rules) -> float:
+def budget_s(pass_s: float, budget: Rules) -> float:
     """Seconds that a network of `pass_s` a pass may cost, warm-up included."""
-    return float(min(max_seconds, max(rules["budget_seconds"], rules["budget_passes"] * pass_s)))
+    return float(min(budget["max_seconds"], max(budget["least_s"], budget["passes"] * pass_s)))
 
 
-def warm_up(
-    call: Call, timer: Timer, rule: Rules, max_seconds: float, rules: Rules, clock: Callable[[], float]
-) -> dict[str, Any]:
-    """Calls until the level is stable, or until the rule's share of the network's budget is spent."""
+def warm_up(call: Call, timer: Timer, rule: Rules, budget: Rules, clock: Callable[[], float]) -> dict[str, Any]:
+    """Calls until the level is stable, or until the rule's share of the whole measurement's budget is spent."""
     begin = clock()
     levels: list[float] = []
     calls = 0
@@ -102,8 +100,8 @@ def warm_up(
         elapsed = clock() - begin
         recent = levels[-rule["windows"] :]
         agree = len(recent) == rule["windows"] and max(recent) - min(recent) <= rule["tolerance"] * min(recent)
-        stable = agree and elapsed >= min(rule["min_seconds"], max_seconds)
-        if stable or elapsed >= rule["max_share"] * budget_s(levels[-1], max_seconds, rules):
+        stable = agree and elapsed >= min(rule["min_seconds"], budget["max_seconds"])
+        if stable or elapsed >= rule["max_share"] * budget_s(levels[-1], budget):
             return {"level_s": levels[-1], "stable": stable, "calls": calls, "seconds": elapsed}
 
 
@@ -187,11 +185,11 @@ def timed(
     gc.collect()
     gc.disable()
     try:
-        max_seconds = rules["max_seconds"]
-        level = warm_up(reference, timer, rules["reference_warm_up"], max_seconds, rules, clock)["level_s"]
-        warm = warm_up(candidate, timer, rules["warm_up"], max_seconds, rules, clock)
+        budget = rules["budget"]
+        level = warm_up(reference, timer, rules["reference_warm_up"], budget, clock)["level_s"]
+        warm = warm_up(candidate, timer, rules["warm_up"], budget, clock)
         repeats = max(1, math.ceil(rules["min_sample_s"] / max(warm["level_s"], 1e-9)))
-        left_s = budget_s(warm["level_s"], max_seconds, rules) - warm["seconds"]
+        left_s = budget_s(warm["level_s"], budget) - warm["seconds"]
         every = reference_every(warm["level_s"] * repeats, 2 * level, rules)
         samples = sample(candidate, reference, timer, left_s, rules, repeats, every, clock, busy)
     finally:

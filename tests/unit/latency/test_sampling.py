@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nas.latency.sampling import Samples, reference_every, sample, warm_up
-from nas.latency.stopping import StoppingRule, WarmUpRule
+from nas.latency.stopping import Budget, StoppingRule, WarmUpRule
 from nas.latency.timing import HostTimer
 
 if TYPE_CHECKING:
     from conftest import FakeClock
 
 RULE = WarmUpRule(min_seconds=0.1, max_share=0.3, window_s=0.03, windows=3, tolerance=0.02)
+BUDGET = Budget(passes=100, least_s=1.0, max_seconds=10.0)
 
 
 def test_a_steady_network_is_warm_after_the_shortest_time(clock: FakeClock) -> None:
-    warm = warm_up(clock.call(0.001), HostTimer(clock.ns), RULE, 10.0, clock=clock.seconds)
+    warm = warm_up(clock.call(0.001), HostTimer(clock.ns), RULE, BUDGET, clock=clock.seconds)
     assert warm.stable
     assert warm.level_s == pytest.approx(0.001)
     assert warm.seconds == pytest.approx(0.12)  # four windows of 30 ms: three end before 100 ms
@@ -27,7 +28,7 @@ def test_a_steady_network_is_warm_after_the_shortest_time(clock: FakeClock) -> N
 
 def test_warm_up_goes_by_time_and_waits_until_a_slow_start_is_over(clock: FakeClock) -> None:
     cooling = (max(0.001, 0.002 - index * 1e-5) for index in itertools.count())  # falls over 100 calls
-    warm = warm_up(clock.call(cooling), HostTimer(clock.ns), RULE, 10.0, clock=clock.seconds)
+    warm = warm_up(clock.call(cooling), HostTimer(clock.ns), RULE, BUDGET, clock=clock.seconds)
     assert warm.stable
     assert warm.level_s == pytest.approx(0.001)
     assert warm.seconds > 0.15
@@ -35,13 +36,13 @@ def test_warm_up_goes_by_time_and_waits_until_a_slow_start_is_over(clock: FakeCl
 
 def test_a_level_that_never_settles_ends_at_the_share_of_the_budget_and_says_so(clock: FakeClock) -> None:
     restless = itertools.cycle([0.03, 0.04])
-    warm = warm_up(clock.call(restless), HostTimer(clock.ns), RULE, 10.0, clock=clock.seconds)
+    warm = warm_up(clock.call(restless), HostTimer(clock.ns), RULE, BUDGET, clock=clock.seconds)
     assert not warm.stable
-    assert warm.seconds <= 0.3 * 100 * 0.04 + 0.04
+    assert warm.seconds <= 0.3 * BUDGET.passes * 0.04 + 0.04
 
 
 def test_a_network_of_seconds_is_called_once_or_twice(clock: FakeClock) -> None:
-    warm = warm_up(clock.call(1.5), HostTimer(clock.ns), RULE, 10.0, clock=clock.seconds)
+    warm = warm_up(clock.call(1.5), HostTimer(clock.ns), RULE, BUDGET, clock=clock.seconds)
     assert (warm.calls, warm.stable) == (2, False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nas.latency.stopping import MIN_SAMPLES, MIN_SECONDS, StoppingRule, WarmUpRule, budget_s
+from nas.latency.stopping import MIN_SAMPLES, MIN_SECONDS, StoppingRule, WarmUpRule, budget_of
 
 RULE = StoppingRule(target=0.01, max_seconds=5.0, max_samples=100)
 WIDE = [1.0, 2.0] * 20
@@ -43,14 +43,21 @@ def test_precision_that_is_there_when_a_cap_is_reached_is_called_precision() -> 
 
 
 @pytest.mark.parametrize(
-    ("pass_s", "budget"), [(0.0001, 1.0), (0.01, 1.0), (0.02, 2.0), (0.1, 10.0), (1.0, 10.0), (30.0, 10.0)]
+    ("kind", "pass_s", "seconds"),
+    [("cpu", 0.0001, 0.4), ("cpu", 0.01, 0.6), ("cpu", 0.1, 6.0), ("cpu", 1.0, 10.0), ("cpu", 30.0, 10.0),
+     ("cuda", 0.001, 1.0), ("cuda", 0.02, 2.0), ("cuda", 1.0, 10.0)],
 )
-def test_a_budget_is_a_hundred_passes_at_least_a_second_at_most_the_cap(pass_s: float, budget: float) -> None:
-    assert budget_s(pass_s, max_seconds=10.0) == pytest.approx(budget)
+def test_a_budget_grows_with_the_network_between_a_floor_and_the_cap(kind: str, pass_s: float, seconds: float) -> None:
+    assert budget_of(kind, max_seconds=10.0).seconds(pass_s) == pytest.approx(seconds)
 
 
-def test_a_cap_below_a_second_holds_for_every_network() -> None:
-    assert budget_s(0.001, max_seconds=0.2) == 0.2
+@pytest.mark.parametrize("pass_s", [0.001, 0.01, 0.1])
+def test_on_a_cpu_a_network_costs_no_more_than_ten_passes_and_fifty_by_hand(pass_s: float) -> None:
+    assert budget_of("cpu", max_seconds=10.0).seconds(pass_s) <= max(60 * pass_s, 0.4)
+
+
+def test_a_cap_below_the_floor_holds_for_every_network() -> None:
+    assert budget_of("cpu", max_seconds=0.2).seconds(0.001) == 0.2
 
 
 @pytest.mark.parametrize(

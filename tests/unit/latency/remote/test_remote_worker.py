@@ -22,7 +22,7 @@ from nas.latency.lock import held
 from nas.latency.options import LatencyOptions
 from nas.latency.remote import worker
 from nas.latency.remote.there import rules
-from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, WarmUpRule, budget_s
+from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, WarmUpRule, budget_of
 from nas.latency.timing import HostTimer
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def test_it_stops_when_the_room_would(
 
 @given(st.floats(1e-6, 10), st.floats(1e-6, 10), st.floats(0.1, 100))
 def test_budget_and_alternation_are_those_of_the_room(first: float, second: float, cap: float) -> None:
-    told = rules(LatencyOptions())
-    assert worker.budget_s(first, cap, told) == budget_s(first, cap)
+    told = rules(LatencyOptions(max_seconds=cap))
+    assert worker.budget_s(first, told["budget"]) == budget_of("cpu", cap).seconds(first)
     assert worker.reference_every(first, second, told) == sampling.reference_every(first, second)
 
 
@@ -65,10 +65,10 @@ def test_budget_and_alternation_are_those_of_the_room(first: float, second: floa
 @pytest.mark.parametrize("rule", [WARM_UP["cpu"], REFERENCE_WARM_UP])
 def test_it_is_warm_when_the_room_would_be(clock: FakeClock, level: float, spread: float, rule: WarmUpRule) -> None:
     timer = HostTimer(clock.ns)
-    ours = sampling.warm_up(clock.call(noisy(1, level, spread)), timer, rule, 5.0, clock=clock.seconds)
+    ours = sampling.warm_up(clock.call(noisy(1, level, spread)), timer, rule, budget_of("cpu", 5.0), clock=clock.seconds)
     clock.now_ns = 0
     theirs = worker.warm_up(
-        clock.call(noisy(1, level, spread)), timer, asdict(rule), 5.0, rules(LatencyOptions()), clock.seconds
+        clock.call(noisy(1, level, spread)), timer, asdict(rule), asdict(budget_of("cpu", 5.0)), clock.seconds
     )
     assert theirs == asdict(ours)
 
@@ -77,15 +77,15 @@ def test_it_is_warm_when_the_room_would_be(clock: FakeClock, level: float, sprea
 @pytest.mark.parametrize("spread", [0.0, 0.004, 0.4])
 def test_a_whole_measurement_is_that_of_the_room(clock: FakeClock, level: float, spread: float) -> None:
     options = LatencyOptions(max_seconds=5.0, max_samples=300)
-    reference = 3e-4
+    reference, budget = 3e-4, budget_of("cpu", 5.0)
     timer = HostTimer(clock.ns)
     first, second = clock.call(noisy(1, level, spread)), clock.call(noisy(2, reference, spread))
-    of_reference = sampling.warm_up(second, timer, REFERENCE_WARM_UP, 5.0, clock=clock.seconds).level_s
-    warm = sampling.warm_up(first, timer, WARM_UP["cpu"], 5.0, clock=clock.seconds)
+    of_reference = sampling.warm_up(second, timer, REFERENCE_WARM_UP, budget, clock=clock.seconds).level_s
+    warm = sampling.warm_up(first, timer, WARM_UP["cpu"], budget, clock=clock.seconds)
     repeats = timer.repeats(warm.level_s)
     ours = sampling.sample(
         first, second, timer,
-        StoppingRule(options.target, budget_s(warm.level_s, 5.0) - warm.seconds, options.max_samples),
+        StoppingRule(options.target, budget.seconds(warm.level_s) - warm.seconds, options.max_samples),
         repeats=repeats, every=sampling.reference_every(warm.level_s * repeats, 2 * of_reference),
         clock=clock.seconds, busy=clock.seconds,
     )
