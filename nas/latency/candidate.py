@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -96,12 +96,16 @@ def prepare_reference(options: LatencyOptions, device: Device) -> Call:
 
 @contextmanager
 def memory_given_back(device: Device) -> Iterator[None]:
-    """What a candidate took on a GPU is free for the next one, however it ended."""
+    """What a candidate took on a GPU, and nobody holds any longer, is free for the next one, however it ended."""
     try:
         yield
-    finally:
+    except BaseException:
         if device.kind == "cuda":
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # a device that is broken now: what broke it is what is to be told
+                torch.cuda.empty_cache()
+        raise
+    if device.kind == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _converted(network: nn.Module, x: Tensor, device: str, options: LatencyOptions) -> tuple[nn.Module, Tensor]:
