@@ -47,7 +47,7 @@ def prepare_candidate(
     running = f"running the network on {'x'.join(map(str, shape))} {options.dtype} on {conditions.device}"
     with named(running):
         ours = copy.deepcopy(network).eval().requires_grad_(False)
-        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), device="cpu").to(device)
         folding = Folding(0, 0)
         if options.fuse:  # in float32, whatever it is run in later: the scaled weights are rounded once
             ours = ours.to(device, torch.float32)
@@ -75,7 +75,7 @@ def send_candidate(
     """
     running = f"running the network on {'x'.join(map(str, (options.batch, *input_shape)))} on {conditions.device}"
     ours = copy.deepcopy(network).to("cpu", torch.float32).eval().requires_grad_(False)
-    image = torch.randn((1, *input_shape), generator=torch.Generator().manual_seed(seed))
+    image = torch.randn((1, *input_shape), generator=torch.Generator().manual_seed(seed), device="cpu")
     with named("running the network here"), torch.inference_mode():
         folding = fold_batch_norms(ours, image) if options.fuse else Folding(0, 0)
         expected = ours(image)
