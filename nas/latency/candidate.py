@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +47,7 @@ def prepare_candidate(
     running = f"running the network on {'x'.join(map(str, shape))} {options.dtype} on {conditions.device}"
     with named(running):
         ours = copy.deepcopy(network).eval().requires_grad_(False)
-        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
+        x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), device="cpu").to(device)
         folding = Folding(0, 0)
         if options.fuse:  # in float32, whatever it is run in later: the scaled weights are rounded once
             ours = ours.to(device, torch.float32)
@@ -75,7 +75,7 @@ def send_candidate(
     """
     running = f"running the network on {'x'.join(map(str, (options.batch, *input_shape)))} on {conditions.device}"
     ours = copy.deepcopy(network).to("cpu", torch.float32).eval().requires_grad_(False)
-    image = torch.randn((1, *input_shape), generator=torch.Generator().manual_seed(seed))
+    image = torch.randn((1, *input_shape), generator=torch.Generator().manual_seed(seed), device="cpu")
     with named("running the network here"), torch.inference_mode():
         folding = fold_batch_norms(ours, image) if options.fuse else Folding(0, 0)
         expected = ours(image)
@@ -96,12 +96,16 @@ def prepare_reference(options: LatencyOptions, device: Device) -> Call:
 
 @contextmanager
 def memory_given_back(device: Device) -> Iterator[None]:
-    """What a candidate took on a GPU is free for the next one, however it ended."""
+    """What a candidate took on a GPU, and nobody holds any longer, is free for the next one, however it ended."""
     try:
         yield
-    finally:
+    except BaseException:
         if device.kind == "cuda":
-            torch.cuda.empty_cache()
+            with suppress(RuntimeError):  # a device that is broken now: what broke it is what is to be told
+                torch.cuda.empty_cache()
+        raise
+    if device.kind == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _converted(network: nn.Module, x: Tensor, device: str, options: LatencyOptions) -> tuple[nn.Module, Tensor]:

@@ -14,12 +14,13 @@ from typing import Any
 UNAVAILABLE = "GPU clocks, temperature, throttling and other processes are unknown: {cause}"
 
 _REASONS = {
-    "hw_slowdown": "HwSlowdown",
-    "hw_thermal_slowdown": "HwThermalSlowdown",
-    "hw_power_brake": "HwPowerBrakeSlowdown",
-    "sw_thermal_slowdown": "SwThermalSlowdown",
-    "sw_power_cap": "SwPowerCap",
+    "hw_slowdown": 0x08,
+    "hw_thermal_slowdown": 0x40,
+    "hw_power_brake": 0x80,
+    "sw_thermal_slowdown": 0x20,
+    "sw_power_cap": 0x04,
 }
+"""Their bits in the driver's interface (nvml.h). The library's names for them have changed, the bits have not."""
 
 SEVERE = frozenset(_REASONS) - {"sw_power_cap"}
 """Reasons that speak of a card that is too hot, or gets too little power."""
@@ -89,17 +90,15 @@ def _mps_runs() -> bool:
 
 
 def _momentary(nvml: Any, handle: Any) -> dict[str, object]:
-    mask = _asked(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
+    mask = _asked(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+    if mask is None:  # its name before driver 535
+        mask = _asked(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
     processes = _asked(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
     return {
         "sm_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
         "memory_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
         "temperature_c": _asked(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
-        "throttle_reasons": None if mask is None else _names(nvml, mask),
+        "throttle_reasons": None if mask is None else [name for name, bit in _REASONS.items() if mask & bit],
         "foreign_processes": None if processes is None else sorted(p.pid for p in processes if p.pid != os.getpid()),
     }
 
-
-def _names(nvml: Any, mask: int) -> list[str]:
-    bits = {name: getattr(nvml, f"nvmlClocksThrottleReason{word}", 0) for name, word in _REASONS.items()}
-    return [name for name, bit in bits.items() if mask & bit]

@@ -22,6 +22,8 @@ def numerics() -> dict[str, object]:
     told: dict[str, object] = {"cudnn_benchmark": torch.backends.cudnn.benchmark}
     with suppress(RuntimeError):  # one library alone was set
         told["matmul_precision"] = torch.get_float32_matmul_precision()
+    with suppress(RuntimeError):
+        told["cudnn_tf32"] = torch.backends.cudnn.allow_tf32
     return told
 
 
@@ -32,5 +34,7 @@ def compute_as(told: Mapping[str, object]) -> None:
     now = numerics()
     if "matmul_precision" in told and told["matmul_precision"] != now.get("matmul_precision"):
         torch.set_float32_matmul_precision(str(told["matmul_precision"]))
+    if "cudnn_tf32" in told and told["cudnn_tf32"] != now.get("cudnn_tf32"):
+        torch.backends.cudnn.allow_tf32 = bool(told["cudnn_tf32"])
     if "cudnn_benchmark" in told:
         torch.backends.cudnn.benchmark = bool(told["cudnn_benchmark"])

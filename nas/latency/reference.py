@@ -36,5 +36,5 @@ def reference_network() -> tuple[nn.Module, Tensor]:
     with torch.no_grad():
         for values in network.parameters():
             fan_in = values[0].numel()
-            values.copy_(torch.randn(values.shape, generator=random) * (2 / fan_in) ** 0.5)
-    return network.eval(), torch.randn(INPUT_SHAPE, generator=random)
+            values.copy_(torch.randn(values.shape, generator=random, device="cpu") * (2 / fan_in) ** 0.5)
+    return network.eval(), torch.randn(INPUT_SHAPE, generator=random, device="cpu")

@@ -17,10 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nas.worker.messages import Job, Message, Tell, line_of
-
-IDLE_S = 120.0
-"""A worker that nobody has asked for anything for this long ends by itself."""
+from nas.worker.messages import IDLE_S, Job, Message, Tell, line_of
 
 
 def main() -> None:

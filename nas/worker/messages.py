@@ -14,6 +14,9 @@ from typing import Any
 
 Message = Mapping[str, Any]
 
+IDLE_S = 120.0
+"""A worker that nobody has asked for anything for this long ends by itself."""
+
 
 def line_of(message: Message) -> bytes:
     """A message as a line. Not a number and the infinities pass, since Python reads them back.

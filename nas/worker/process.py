@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from nas.errors import MeasureError
-from nas.worker.messages import line_of
+from nas.worker.messages import IDLE_S, line_of
 
+FRESH_S = IDLE_S - 10.0
+"""A worker that has had nothing to do for longer than this might end by itself just when it is asked."""
 START_LIMIT_S = 120.0
 """Until a job says its first word: Python starts and the job's module is imported."""
 LAST_WORDS = 300
@@ -38,6 +40,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._heard = 0.0  # when it last said something
 
     @property
     def pid(self) -> int | None:
@@ -89,12 +92,16 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: a group of zombies may not be asked
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        self._close()
+        self._process = None
+
+    def _close(self) -> None:
+        """Our ends of the pipes, and what was printed."""
         for end in (self._inbox, self._life):
             with contextlib.suppress(OSError):
                 os.close(end)
         self._outbox.close()
         self._output.close()
-        self._process = None
 
     def _pass_on(self) -> None:
         """What was printed in the worker is for the owner's terminal: an author looks for it there."""
@@ -109,7 +116,7 @@ class Worker:
         limit_s: float | None,
         total_s: float | None,
     ) -> Any:
-        if self.pid is None:
+        if self.pid is None or time.monotonic() - self._heard > FRESH_S:
             self.kill()
             self._spawn()
         self._kills = _memory_kills()
@@ -142,6 +149,9 @@ class Worker:
                 pass_fds=theirs, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output,
                 start_new_session=True, env=_environment(),
             )
+        except OSError:  # no process can be had
+            self._close()
+            raise
         finally:
             for end in theirs:
                 os.close(end)
@@ -164,6 +174,7 @@ class Worker:
                     raise MeasureError(f"{sooner.name} took longer than {sooner.limit_s:g} s, and was ended", "timeout")
                 if not (chunk := self._outbox.read(1 << 16)):
                     raise self._death(phase.name)
+                self._heard = time.monotonic()
                 self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         message: Mapping[str, Any] = json.loads(line)

@@ -12,6 +12,10 @@ from nas.latency.options import LatencyOptions, find_runtime
 from nas.latency.result import Latency
 from nas.latency.statistics import interquartile_range
 
+DEVICE_LIMIT_S = 300.0
+"""Until a device of this machine has answered for the first time: one that hangs never returns from its first call. A
+connection to another machine has limits of its own."""
+
 
 def measured(context: nas.MetricContext) -> Latency:
     """The candidate's latency under the column's options.
@@ -24,7 +28,9 @@ def measured(context: nas.MetricContext) -> Latency:
 
     options = LatencyOptions.of(context.options)
     runtime = find_runtime(options.runtime, context.runtimes)
-    latency = measure_module(context.network, context.input_shape, options, runtime, phase=context.phase)
+    network = context.network
+    context.phase("asking the device", None if options.device.startswith("ssh:") else DEVICE_LIMIT_S)
+    latency = measure_module(network, context.input_shape, options, runtime, phase=context.phase)
     if latency.outcome != "ok":
         raise MeasureError(f"{latency}: {'; '.join(latency.warnings)}", latency.outcome)
     return latency

@@ -16,7 +16,7 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> nas.D
     """The network on its static input `x`, captured; launched kernel by kernel as well, to say whether it waits.
 
     Raises:
-        MeasureError: `invalid`, the network cannot be captured.
+        MeasureError: the network cannot be captured, see `nas_runtimes.graphs.captured`.
     """
     import torch
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import nas
+from nas.latency.faults import outcome_of
 
 WARM_UP_PASSES = 3
 """cuDNN and cuBLAS choose kernels and take their workspaces in the first passes, which no graph may hold."""
@@ -27,7 +30,7 @@ def device_call(
     `run` is one pass on a static input, queued on the current stream of the current device.
 
     Raises:
-        MeasureError: `invalid`, a pass cannot be captured: it waits for the device, or copies from the host.
+        MeasureError: as `captured`, where a pass waits for the device, or copies from the host.
     """
     warm_up(run)
     graph, output = captured(run)
@@ -47,11 +50,24 @@ def passes_in(replay_ms: float, pass_ms: float) -> int:
     return max(1, min(MAX_PASSES, math.ceil(replay_ms / max(pass_ms, 1e-6))))
 
 
+@lru_cache(maxsize=16)
+def side_stream(device: int) -> Any:
+    """The stream of a device on which passes are warmed up and captured, for all of them the same one.
+
+    Torch's own default for captures belongs to the device that was captured on first. cuBLAS keeps a workspace for each
+    stream that it was called on, so that a stream a candidate would fill the memory with them; and one that it takes
+    while capturing would belong to that graph.
+    """
+    import torch
+
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
 def warm_up(run: Callable[[], object]) -> None:
     """The first passes, on another stream than the current one, as capturing asks for."""
     import torch
 
-    stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream = side_stream(torch.cuda.current_device())
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM_UP_PASSES):
@@ -64,22 +80,47 @@ def captured(run: Callable[[], object], passes: int = 1) -> tuple[Any, object]:
     """A graph of so many passes, one after the other, and what the last one answers.
 
     Raises:
-        MeasureError: `invalid`, something in it cannot be captured.
+        MeasureError: `invalid`, something in it cannot be captured; `oom`, memory is too small for it; `device_error`,
+            it cannot be captured, and after that torch runs nothing more in this process.
     """
     import torch
 
     graph: Any = torch.cuda.CUDAGraph()
     output: object = None
+    first: Exception | None = None
+    before = torch.cuda.current_stream()
     try:
-        with torch.cuda.graph(graph):
-            for _ in range(passes):
-                output = run()
-    except torch.OutOfMemoryError:
-        raise
-    except RuntimeError as error:  # a network that the device is well with: its passes before this one were waited for
-        first_line = (str(error).strip() or "no message").splitlines()[0]
-        raise nas.MeasureError(f"the network cannot be captured in a CUDA graph: {first_line}", "invalid") from error
+        with torch.cuda.graph(graph, stream=side_stream(torch.cuda.current_device())):
+            try:
+                for _ in range(passes):
+                    output = run()
+            except Exception as error:
+                first = error
+                raise
+    except (RuntimeError, nas.MeasureError) as error:  # its passes before this one were waited for: the device is well
+        raise _not_captured(first or error, graph, before) from error
     return graph, output
+
+
+def _not_captured(first: Exception, graph: Any, before: Any) -> nas.MeasureError:
+    """What is told of a capture that failed, after what it has left behind is cleared away as far as that goes.
+
+    `first` is what broke it: the end of a broken capture raises too, and would hide that. Torch leaves the capture's
+    stream the current one then, and older versions believe for ever that it still goes on: the next one cannot begin.
+    """
+    import torch
+
+    traceback.clear_frames(first.__traceback__)  # which hold the network's activations
+    told = f"the network cannot be captured in a CUDA graph: {(str(first).strip() or 'no message').splitlines()[0]}"
+    try:
+        torch.cuda.set_stream(before)
+        graph.reset()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+    except RuntimeError as left:
+        reason = (str(left).strip() or "no message").splitlines()[0]
+        return nas.MeasureError(f"{told}; nothing runs in this process after that: {reason}", "device_error")
+    return nas.MeasureError(told, "oom" if outcome_of(first) == "oom" else "invalid")
 
 
 def replay_ms(graph: Any) -> float:

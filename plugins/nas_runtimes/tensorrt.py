@@ -19,7 +19,8 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> nas.D
     Float32 is computed in TF32 where torch's convolutions are.
 
     Raises:
-        MeasureError: `invalid`, TensorRT does not take the graph, builds no engine of it or does not run it.
+        MeasureError: `invalid`, TensorRT does not take the graph, builds no engine of it or does not run it; `oom`,
+            it builds one that the GPU has no memory for.
     """
     import tensorrt
     import torch
@@ -34,7 +35,11 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> nas.D
         if engine is None:
             raise nas.MeasureError("TensorRT does not load the engine that it built", "invalid")
         context = engine.create_execution_context()
-        outputs = [torch.empty_like(leaf) for leaf in tree_leaves(network(x)) if isinstance(leaf, torch.Tensor)]
+        if context is None:
+            raise nas.MeasureError("the GPU has no memory for what TensorRT's engine computes in between", "oom")
+        answers = [leaf for leaf in tree_leaves(network(x)) if isinstance(leaf, torch.Tensor)]
+        # whatever torch's own are laid out like: the engine writes row after row
+        outputs = [torch.empty_like(answer, memory_format=torch.contiguous_format) for answer in answers]
         free = iter(outputs)
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)

@@ -38,9 +38,6 @@ def library(**changed: object) -> SimpleNamespace:
         "NVML_CLOCK_MEM": 2,
         "NVML_TEMPERATURE_GPU": 0,
         "NVML_DEVICE_MIG_ENABLE": 1,
-        "nvmlClocksThrottleReasonSwPowerCap": 4,
-        "nvmlClocksThrottleReasonHwSlowdown": 8,
-        "nvmlClocksThrottleReasonSwThermalSlowdown": 32,
         "nvmlInit": init,
         "nvmlShutdown": shutdown,
         "nvmlDeviceGetHandleByUUID": by_uuid,
@@ -49,7 +46,7 @@ def library(**changed: object) -> SimpleNamespace:
         "nvmlDeviceGetMaxClockInfo": lambda _handle, clock: {1: 2040, 2: 6251}[clock],
         "nvmlDeviceGetClockInfo": lambda _handle, clock: {1: 1500, 2: 6251}[clock],
         "nvmlDeviceGetTemperature": lambda _handle, _sensor: 61,
-        "nvmlDeviceGetCurrentClocksThrottleReasons": lambda _handle: 1 | 4,  # idle, power cap
+        "nvmlDeviceGetCurrentClocksEventReasons": lambda _handle: 1 | 4,  # idle, power cap
         "nvmlDeviceIsMigDeviceHandle": lambda _handle: 0,
         "nvmlDeviceGetMigMode": lambda _handle: [0, 1],  # now, and after the next reset
         "nvmlDeviceGetComputeRunningProcesses": lambda _handle: [SimpleNamespace(pid=pid) for pid in (77, os.getpid())],
@@ -93,7 +90,7 @@ def test_one_fact_that_a_card_does_not_tell_leaves_the_others(monkeypatch: pytes
         raise NVMLError("Not Supported")
 
     nvml = library(nvmlDeviceGetPowerManagementLimit=unsupported)
-    del nvml.nvmlDeviceGetCurrentClocksThrottleReasons
+    del nvml.nvmlDeviceGetCurrentClocksEventReasons
     use(monkeypatch, nvml)
     lasting, now, unavailable = gpu.facts("GPU-1234")
     assert (lasting["power_limit_w"], lasting["driver"]) == (None, "580.1")
@@ -142,6 +139,24 @@ def test_the_multi_process_service_and_its_share_are_told(monkeypatch: pytest.Mo
     monkeypatch.setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "50")
     found = gpu.facts("1234")[0]
     assert (found["mps"], found["mps_thread_percentage"]) == (True, "50")
+
+
+@pytest.mark.parametrize("name", ["nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"])
+@pytest.mark.parametrize(
+    ("mask", "reasons"),
+    [
+        (0, []), (1, []), (0x04, ["sw_power_cap"]), (0x08 | 0x40, ["hw_slowdown", "hw_thermal_slowdown"]),
+        (0x80, ["hw_power_brake"]), (0x20, ["sw_thermal_slowdown"]),
+    ],
+)
+def test_throttling_is_read_by_the_name_of_today_and_by_that_of_old_drivers(
+    monkeypatch: pytest.MonkeyPatch, name: str, mask: int, reasons: list[str]
+) -> None:
+    nvml = library()
+    del nvml.nvmlDeviceGetCurrentClocksEventReasons
+    setattr(nvml, name, lambda _handle: mask)
+    use(monkeypatch, nvml)
+    assert gpu.facts("1234")[1]["throttle_reasons"] == reasons
 
 
 @pytest.mark.parametrize("reason", ["hw_slowdown", "hw_thermal_slowdown", "hw_power_brake", "sw_thermal_slowdown"])

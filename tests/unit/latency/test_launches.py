@@ -24,9 +24,18 @@ def test_a_network_is_launch_bound_where_the_device_idles_for_a_fifth_of_the_tim
 
 
 def test_the_launched_pass_is_warmed_up_and_its_median_taken(clock: FakeClock) -> None:
-    durations = [9.0] * WARM_UP_CALLS + [0.01] * (CALLS // 2 + 1) + [5.0] * (CALLS // 2)
+    durations = [0.09] * WARM_UP_CALLS + [0.01] * (CALLS // 2 + 1) + [0.05] * (CALLS // 2)
     call = nas.DeviceCall(clock.call(1.0), launched=clock.call(durations))
     assert launched_s(call, HostTimer(clock.ns)) == pytest.approx(0.01)
+    assert clock.now_ns == pytest.approx(sum(durations) * 1e9), "each of them once"
+
+
+def test_passes_of_seconds_are_launched_a_few_times_only(clock: FakeClock) -> None:
+    call = nas.DeviceCall(clock.call(1.0), launched=clock.call([30.0, 20.0]))
+    assert launched_s(call, HostTimer(clock.ns)) == pytest.approx(30.0)
+    assert clock.now_ns == pytest.approx(30e9), "the deadline of the timing is not used up"
+    call = nas.DeviceCall(clock.call(1.0), launched=clock.call([0.9, 0.5, 0.5, 0.6, 0.6]))
+    assert launched_s(call, HostTimer(clock.ns)) == pytest.approx(0.6)
 
 
 def test_where_there_is_no_launched_pass_nothing_is_timed(clock: FakeClock) -> None:

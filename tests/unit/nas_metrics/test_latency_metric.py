@@ -75,6 +75,15 @@ def test_naming_the_metrics_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_every_step_has_a_deadline_the_first_look_at_the_device_too(runtimes: RuntimeRegistry) -> None:
+    phases: list[tuple[str, bool]] = []
+    asked = replace(context(runtimes, network()), on_phase=lambda name, limit_s: phases.append((name, bool(limit_s))))
+    SPECS["latency_ms"].compute(asked)
+    assert [phase for phase in phases if phase[0] != "waiting for the device"] == [
+        ("asking the device", True), ("preparing", True), ("timing", True)
+    ]
+
+
 def test_a_good_setting_is_accepted(runtimes: RuntimeRegistry) -> None:
     assert SPECS["latency_ms"].check(setting(runtimes)) is None
     assert SPECS["latency_ms"].check(setting(runtimes, **QUICK, batch=8, dtype="bfloat16")) is None

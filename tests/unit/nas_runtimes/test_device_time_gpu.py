@@ -66,6 +66,9 @@ def test_a_network_that_reads_from_the_device_cannot_be_captured_and_the_next_on
 
     with pytest.raises(MeasureError, match="cannot be captured in a CUDA graph") as caught:
         measure_module(Reads(), SHAPE, QUICK, RUNTIMES["cuda_graph"])
+    assert "previous error" not in str(caught.value), "what broke it is told, not that its end failed too"
+    if caught.value.outcome == "device_error":  # an older torch, which needs a fresh process after that
+        return
     assert caught.value.outcome == "invalid"
     assert measure_module(network(), SHAPE, QUICK, RUNTIMES["cuda_graph"]).n >= 1
 

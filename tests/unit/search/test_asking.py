@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import nas
+from nas.search import asking
 from nas.search.asking import Here, InWorker
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.prepare import Prepared, prepare
@@ -228,6 +229,23 @@ def test_a_machine_that_moved_is_judged_again_by_the_process_that_knows_what_is_
 def test_where_the_device_is_gone_too_it_is_the_worker_that_died(ready, evaluated, monkeypatch) -> None:
     monkeypatch.setattr(InWorker, "is_well", lambda self, options: False)
     assert evaluated(ready(does="leaves")).outcome == "worker_died"
+
+
+@pytest.mark.parametrize(
+    ("device", "worker"),
+    [("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("ssh:pi", "ssh:pi"), ("cpu", "auto"), ("", "auto")],
+)
+def test_one_worker_a_device_however_a_column_names_it(monkeypatch: pytest.MonkeyPatch, device: str, worker: str) -> None:
+    asked: list[str] = []
+    taken = asking.borrowed
+
+    def borrowed_(seat: str) -> Any:
+        asked.append(seat)
+        return taken("auto")
+
+    monkeypatch.setattr(asking, "borrowed", borrowed_)
+    InWorker().start_afresh({"device": device})
+    assert asked == [worker]
 
 
 def test_a_device_is_well_that_answers() -> None:

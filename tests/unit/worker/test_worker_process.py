@@ -15,6 +15,7 @@ import pytest
 
 from nas.errors import MeasureError
 from nas.worker import Worker
+from nas.worker.messages import IDLE_S
 
 HERE = Path(__file__).parent
 
@@ -41,6 +42,10 @@ def gone(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return True
     return state == "Z"
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_it_is_another_process_that_does_one_job_after_the_other(worker: Worker, tmp_path: Path, monkeypatch) -> None:
@@ -136,6 +141,30 @@ def test_a_worker_that_died_between_two_jobs_is_no_failure(worker: Worker) -> No
     os.killpg(before, signal.SIGKILL)
     assert ends(lambda: gone(before))
     assert worker.call("worker_jobs:echo", {"x": 3})["x"] == 3
+
+
+def test_a_worker_that_is_about_to_end_for_idleness_is_not_asked(worker: Worker, monkeypatch) -> None:
+    before = worker.call("worker_jobs:echo", {})["pid"]
+    assert worker.call("worker_jobs:echo", {})["pid"] == before
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + IDLE_S - 5)
+    assert worker.call("worker_jobs:echo", {})["pid"] != before
+    assert gone(before)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux lists descriptors")
+def test_where_no_process_can_be_had_nothing_is_left_open(worker: Worker, monkeypatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    before = descriptors()
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    with pytest.raises(BlockingIOError):
+        worker.call("worker_jobs:echo", {})
+    assert descriptors() == before
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(HERE)
+    assert worker.call("worker_jobs:echo", {"x": 1})["x"] == 1
 
 
 def test_ctrl_c_ends_it(worker: Worker) -> None:
