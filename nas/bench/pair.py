@@ -19,7 +19,7 @@ from nas.latency.lock import held
 from nas.latency.numerics import compute_as, numerics
 from nas.latency.options import Conditions, LatencyOptions, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
-from nas.latency.quiet import cpu_threads, no_garbage_collection
+from nas.latency.quiet import as_asked, no_garbage_collection
 from nas.latency.sampling import warm_up
 from nas.latency.stopping import WARM_UP, budget_of
 from nas.latency.timing import PassTimer, passes_of, timer_of
@@ -97,8 +97,8 @@ def paired(arguments: Task, tell: Tell) -> dict[str, object]:
     except SpecError as error:
         return {"refused": str(error)}
     order = (1, 0) if arguments["b_first"] else (0, 1)
-    before = describe(conditions.device)
-    with memory_given_back(conditions.device), cpu_threads(conditions.threads), torch.no_grad():
+    locks = lock_names(describe(conditions.device))
+    with memory_given_back(conditions.device), as_asked(conditions.device.kind, conditions.threads):
         ready: dict[int, Candidate] = {}
         for which in order:
             tell.phase(f"preparing {arguments['networks'][which][:60]}", PREPARING_LIMIT_S)
@@ -106,9 +106,9 @@ def paired(arguments: Task, tell: Tell) -> dict[str, object]:
             shape = networks[which].input_shape
             ready[which] = prepare_candidate(network, shape, options, conditions, arguments["seed"])
         candidates = ready[0], ready[1]
-        with held(lock_names(before), lambda: tell.phase("waiting for the device", None)), named("timing the networks"):
+        with held(locks, lambda: tell.phase("waiting for the device", None)), named("timing the networks"):
             tell.phase("timing", 2 * options.max_seconds + 4 * WARM_UP_SECONDS + TIMING_SLACK_S)
-            begin = CpuTime.now()
+            before, begin = describe(conditions.device), CpuTime.now()
             pairs, warm, repeats = _alternated(candidates, order, options, conditions, arguments)
             foreign = foreign_cpus(begin, CpuTime.now())
     environment = joined(before, describe(conditions.device), foreign)

@@ -74,6 +74,7 @@ def measure_roofs(device: str, dtype: str, threads: int, seconds: float) -> Roof
 
     from nas.latency.quiet import cpu_threads, no_garbage_collection
     from nas.latency.timing import timer_of
+    from nas.runtimes import DeviceCall
 
     timer, kind = timer_of(device), getattr(torch, dtype)
     with cpu_threads(threads), no_garbage_collection(), torch.inference_mode(), _as_convolutions(device, dtype) as used:
@@ -81,14 +82,14 @@ def measure_roofs(device: str, dtype: str, threads: int, seconds: float) -> Roof
         for size in SIZES:
             a, b = (torch.ones(size, size, dtype=kind, device=device) for _ in range(2))
             out = torch.empty_like(a)
-            fastest = _fastest(functools.partial(torch.mm, a, b, out=out), timer, seconds / 2 / len(SIZES))
+            fastest = _fastest(DeviceCall(functools.partial(torch.mm, a, b, out=out)), timer, seconds / 2 / len(SIZES))
             if (reached := FLOP_PER_MAC * size**3 / fastest) > best:
                 best, matrix = reached, size
             if fastest > LONGEST_PASS_S / 8:  # the next is eight times the work
                 break
         buffer = torch.ones(COPY_BYTES[device.partition(":")[0]], dtype=torch.uint8, device=device)
         target = torch.empty_like(buffer)
-        copied = _fastest(functools.partial(target.copy_, buffer), timer, seconds / 2)
+        copied = _fastest(DeviceCall(functools.partial(target.copy_, buffer)), timer, seconds / 2)
     return Roofs(best, 2 * buffer.numel() / copied, matrix, buffer.numel(), used, threads)
 
 

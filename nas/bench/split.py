@@ -122,17 +122,19 @@ def _timed(module: nn.Module, shape: Shape, options: LatencyOptions, tell: Tell)
     from nas.latency.faults import named
     from nas.latency.lock import held
     from nas.latency.measure import TIMING_SLACK_S
-    from nas.latency.quiet import cpu_threads, no_garbage_collection
+    from nas.latency.quiet import as_asked, no_garbage_collection
     from nas.latency.sampling import warm_up
     from nas.latency.stopping import WARM_UP, Budget
     from nas.latency.timing import timer_of
+    from nas.runtimes import DeviceCall
 
     given: list[tuple[nn.Module, Tensor]] = []
     conditions = options.resolve(_capturing(given), [shape])
     device = conditions.device
-    with memory_given_back(device), cpu_threads(conditions.threads), torch.no_grad():
+    with memory_given_back(device), as_asked(device.kind, conditions.threads):
         candidate = prepare_candidate(module, shape, options, conditions, seed=0)
         network, x = given[-1]
+        call = DeviceCall(candidate.call)  # by the clock that the parts are timed by
         parts, timer = parts_of(network), timer_of(device.torch_name)
         with (
             held(lock_names(describe(device)), lambda: tell.phase("waiting for the device", None)),
@@ -140,14 +142,14 @@ def _timed(module: nn.Module, shape: Shape, options: LatencyOptions, tell: Tell)
         ):
             tell.phase("timing the parts", 2 * options.max_seconds + TIMING_SLACK_S)
             budget = Budget(ROUNDS, LEAST_S, 2 * options.max_seconds)
-            warm = warm_up(candidate.call, timer, WARM_UP[device.kind], budget)
+            warm = warm_up(call, timer, WARM_UP[device.kind], budget)
             until = time.perf_counter() + budget.seconds(2 * warm.level_s) - warm.seconds
             whole: list[list[float]] = []
             cuts: list[list[float]] = []
             while len(whole) < LEAST_ROUNDS or (time.perf_counter() < until and len(whole) < MOST_ROUNDS):
                 if len(whole) % 2:  # neither kind always follows the other
                     cuts.append(_cut_times(parts, x, device.torch_name))
-                whole.append([timer(candidate.call)])
+                whole.append([timer(call)])
                 if len(cuts) < len(whole):
                     cuts.append(_cut_times(parts, x, device.torch_name))
     folded = f"{candidate.folding.folded} of {candidate.folding.norms} batch norms folded"

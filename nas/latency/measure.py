@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,25 +11,22 @@ from torch import nn
 
 from nas.arch import Architecture
 from nas.errors import SpecError
-from nas.latency import contamination
+from nas.latency.attempts import Timed, steadily, time_here, usual_of
 from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference, send_candidate
-from nas.latency.contamination import Pace, Usual, pace
-from nas.latency.device import Device
+from nas.latency.contamination import Usual, pace
 from nas.latency.environment import describe, doubts, fingerprint, joined, lock_names, throttled
 from nas.latency.faults import named
-from nas.latency.launches import launch_bound, launched_s
+from nas.latency.launches import launch_bound
 from nas.latency.lock import held
 from nas.latency.options import Conditions, LatencyOptions, Shape, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
-from nas.latency.quiet import cpu_threads, no_garbage_collection
+from nas.latency.quiet import as_asked
 from nas.latency.reference import VERSION as REFERENCE_VERSION
 from nas.latency.remote.link import ASK_LIMIT_S
 from nas.latency.remote.there import SEND_LIMIT_S, There
 from nas.latency.result import Latency
-from nas.latency.sampling import Samples, WarmUp, reference_every, sample, unknown, warm_up
 from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
-from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP, StoppingRule, budget_of
-from nas.latency.timing import Call, PassTimer, passes_of, timer_of
+from nas.latency.timing import passes_of
 from nas.runtimes import RuntimeSpec
 
 if TYPE_CHECKING:
@@ -135,21 +129,32 @@ def measure_module(
     device = conditions.device
     if device.kind == "ssh":
         return _measure_there(network, input_shape, options, conditions, seed, phase)
-    before = describe(device)
-    limit_s = 2 * options.max_seconds + TIMING_SLACK_S
-    usual = _USUAL[str(device), options.dtype, options.memory_format, conditions.threads]
-    with memory_given_back(device), cpu_threads(conditions.threads), torch.no_grad():
-        phase("preparing", PREPARING_LIMIT_S)
-        candidate = prepare_candidate(network, input_shape, options, conditions, seed)
-        reference = prepare_reference(options, device)
-        with held(lock_names(before), lambda: phase("waiting for the device", None)), named("timing the network"):
-            phase("timing", limit_s)
-            begin = CpuTime.now()
-            timed, *discarded = _steadily(lambda: _time(candidate.call, reference, options, device), usual, options)
-            foreign = foreign_cpus(begin, CpuTime.now())
-            after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
-    environment = joined(before, after, foreign)
-    return _latency(options, conditions, candidate, timed, discarded, environment)
+    with memory_given_back(device), as_asked(device.kind, conditions.threads):
+        return _measure_here(network, input_shape, options, conditions, seed, phase)
+
+
+def _measure_here(
+    network: nn.Module,
+    input_shape: Shape,
+    options: LatencyOptions,
+    conditions: Conditions,
+    seed: int,
+    phase: Callable[[str, float | None], None],
+) -> Latency:
+    """`measure_module` on this machine. What it holds on the device is free once it has returned."""
+    device = conditions.device
+    phase("preparing", PREPARING_LIMIT_S)
+    candidate = prepare_candidate(network, input_shape, options, conditions, seed)
+    reference = prepare_reference(options, device)
+    usual = usual_of(device, options, conditions.threads)
+    locks = lock_names(describe(device))
+    with held(locks, lambda: phase("waiting for the device", None)), named("timing the network"):
+        phase("timing", 2 * options.max_seconds + TIMING_SLACK_S)
+        before, begin = describe(device), CpuTime.now()  # not earlier: who was waited for is no neighbour
+        timed, *discarded = steadily(lambda: time_here(candidate.call, reference, options, device), usual, options)
+        foreign = foreign_cpus(begin, CpuTime.now())
+        after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
+    return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign))
 
 
 def _measure_there(
@@ -164,9 +169,9 @@ def _measure_there(
     there = There.on(conditions.device.torch_name)
     limit_s = 2 * options.max_seconds + TIMING_SLACK_S
 
-    def once() -> _Timed:
+    def once() -> Timed:
         warm, repeats, samples = there.time(options, limit_s)
-        return _Timed(warm, repeats, samples, pace(samples), None)
+        return Timed(warm, repeats, samples, pace(samples), None)
 
     with there.link.alone:
         phase("preparing", PREPARING_LIMIT_S + 2 * SEND_LIMIT_S)
@@ -177,68 +182,17 @@ def _measure_there(
         with there.held(lambda: phase("waiting for the device", None)), named("timing the network"):
             phase("timing", limit_s + ASK_LIMIT_S)
             before, begin = there.look()
-            timed, *discarded = _steadily(once, usual, options)
+            timed, *discarded = steadily(once, usual, options)
             after, end = there.look()
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign_cpus(begin, end)))
-
-
-_USUAL: dict[tuple[str, str, str, int], Usual] = defaultdict(Usual)
-"""What the reference usually takes in this process, by the conditions that it is prepared under."""
-
-
-@dataclass(frozen=True)
-class _Timed:
-    warm: WarmUp
-    repeats: int  # calls in a sample
-    samples: Samples
-    pace: Pace
-    launched_s: float | None  # a pass that the host launches, where the candidate's own is the device's alone
-    moved: str = ""  # how the machine moved meanwhile, see `nas.latency.contamination`
-
-    @property
-    def waited(self) -> float:
-        """Share of the time in which this process had no CPU; 0 where the look was too short to tell."""
-        return self.pace.waited if contamination.is_long(self.samples) else 0.0
-
-
-def _steadily(once: Callable[[], _Timed], usual: Usual, options: LatencyOptions) -> list[_Timed]:
-    """A measurement during which the machine did not move, else the one on the fastest machine; then the others."""
-
-    def moved(timed: _Timed) -> str:
-        if not contamination.is_long(timed.samples):
-            return ""
-        return contamination.moved_within(timed.samples) or usual.moved(timed.pace)
-
-    attempts = contamination.until_steady(once, moved, options.max_seconds)
-    judged = [replace(timed, moved=moved) for timed, moved in attempts]
-    judged.sort(key=lambda timed: (bool(timed.moved), timed.pace.level))
-    if contamination.is_long(judged[0].samples):
-        usual.remember(judged[0].pace)
-    return judged
-
-
-def _time(candidate: Call, reference: Call, options: LatencyOptions, device: Device) -> _Timed:
-    """Warms both up, then samples them."""
-    timer = PassTimer(timer_of(device.torch_name, options.caches))
-    budget = budget_of(device.kind, options.max_seconds)
-    with no_garbage_collection(), torch.inference_mode():
-        reference_level = warm_up(reference, timer, REFERENCE_WARM_UP, budget).level_s
-        warm = warm_up(candidate, timer, WARM_UP[device.kind], budget)
-        repeats = timer.repeats(warm.level_s)
-        left = budget.seconds(warm.level_s) - warm.seconds
-        rule = StoppingRule(options.target, left, options.max_samples)
-        every = reference_every(warm.level_s * repeats * passes_of(candidate), 2 * reference_level)
-        busy = time.process_time if device.kind == "cpu" else unknown
-        samples = sample(candidate, reference, timer, rule, repeats=repeats, every=every, busy=busy)
-        return _Timed(warm, repeats, samples, pace(samples), launched_s(candidate, timer))
 
 
 def _latency(
     options: LatencyOptions,
     conditions: Conditions,
     candidate: Candidate,
-    timed: _Timed,
-    discarded: Sequence[_Timed],
+    timed: Timed,
+    discarded: Sequence[Timed],
     environment: Mapping[str, object],
 ) -> Latency:
     to_ms = 1e3

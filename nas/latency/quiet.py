@@ -1,4 +1,4 @@
-"""What is held still while timing, and put back afterwards: threads and garbage collection."""
+"""What is held still while timing, and put back afterwards: threads, gradients, autocast and garbage collection."""
 
 from __future__ import annotations
 
@@ -18,6 +18,17 @@ def cpu_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def as_asked(kind: str, threads: int) -> Iterator[None]:
+    """Networks run on a "cpu" or on "cuda" as the options say, whatever the caller's own code is in the middle of:
+    with so many threads, without gradients, and in the dtype asked for, also under the caller's `torch.autocast`.
+    """
+    import torch
+
+    with cpu_threads(threads), torch.no_grad(), torch.autocast(kind, enabled=False):
+        yield
 
 
 @contextmanager

@@ -13,7 +13,7 @@ StoppedBy = Literal["precision", "cap"]
 MIN_SAMPLES = 20
 """Fewer than these may agree by luck."""
 
-MIN_SECONDS = 0.2
+MIN_SECONDS = 0.12
 """A shorter look would miss what a machine does every few dozen milliseconds."""
 
 
@@ -72,11 +72,11 @@ class Budget:
 def budget_of(kind: str, max_seconds: float) -> Budget:
     """The budget on a "cpu" or on "cuda".
 
-    On a CPU it is what people spend by hand, ten passes to warm up and fifty to sample: the medians of fresh
-    processes differ by several times the interval from inside one, which a longer look into one makes no truer. The
-    clocks of a GPU are up only after some hundred milliseconds.
+    On a CPU it is less than people spend by hand, ten passes to warm up and fifty to sample, so that some attempts may
+    be repeated: the medians of fresh processes differ by several times the interval from inside one, which a longer
+    look into one makes no truer. The clocks of a GPU are up only after some hundred milliseconds.
     """
-    return Budget(60, 0.4, max_seconds) if kind == "cpu" else Budget(100, 1.0, max_seconds)
+    return Budget(45, 0.25, max_seconds) if kind == "cpu" else Budget(100, 1.0, max_seconds)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a call is timed: on the host's clock where the call has finished when it returns, on the device's otherwise."""
+"""How a call is timed: on the host's clock, or on the device's where the device was told all its work beforehand."""
 
 from __future__ import annotations
 
@@ -53,17 +53,18 @@ class HostTimer:
 
 @dataclass
 class CudaTimer:
-    """Times calls that queue work on a CUDA device, by events on its current stream.
+    """Times calls that queue work on a CUDA device, which is idle before each call and has finished after it.
 
-    The device is idle before each call and synchronised after it, so a sample is one pass from its first launch to
-    the end of its last kernel: in eager mode the host's launches are inside, where they are what the device waits
-    for. Passes are never queued behind each other: that would be throughput.
+    A call that the host launches kernel by kernel takes what the host waits for its answer: wall time, synchronised
+    around each call, in which launching counts. A `DeviceCall` takes what the device computes: by events around it, on
+    the current stream. Passes are never queued behind each other: that would be throughput.
 
     Where caches are to be flushed, `flush` overwrites the L2 before each call, outside of what is timed.
     """
 
     device: str
     flush: Callable[[], object] | None = None
+    clock_ns: Callable[[], int] = time.perf_counter_ns
     _begin: Any = field(init=False, repr=False)
     _end: Any = field(init=False, repr=False)
 
@@ -78,21 +79,33 @@ class CudaTimer:
         """Seconds a call: the mean over `repeats` calls, each timed alone."""
         import torch
 
-        total_ms = 0.0
+        once = self._device_s if isinstance(call, DeviceCall) else self._wall_s
+        total_s = 0.0
         with torch.cuda.device(self.device):
             for _ in range(repeats):
                 if self.flush is not None:
                     self.flush()
                 torch.cuda.synchronize()
-                self._begin.record()
-                call()
-                self._end.record()
-                self._end.synchronize()
-                total_ms += self._begin.elapsed_time(self._end)
-        return total_ms / 1e3 / repeats
+                total_s += once(call)
+        return total_s / repeats
+
+    def _wall_s(self, call: Call) -> float:
+        import torch
+
+        begin = self.clock_ns()
+        call()
+        torch.cuda.synchronize()
+        return (self.clock_ns() - begin) / 1e9
+
+    def _device_s(self, call: Call) -> float:
+        self._begin.record()
+        call()
+        self._end.record()
+        self._end.synchronize()
+        return float(self._begin.elapsed_time(self._end)) / 1e3
 
     def repeats(self, pass_s: float) -> int:  # noqa: ARG002  # however short it is
-        """One: the device's clock is not read by the host, and resolves about half a microsecond."""
+        """One: each call is waited for, so that several in a row would not be one long one."""
         return 1
 
 

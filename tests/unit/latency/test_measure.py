@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 import nas
 from nas.errors import MeasureError, SpecError
-from nas.latency import contamination
+from nas.latency import attempts, contamination
 from nas.latency import measure as room
+from nas.latency.attempts import usual_of
 from nas.latency.contamination import Pace, Usual
 from nas.latency.device import Device
 from nas.latency.environment import describe, fingerprint, lasting
@@ -333,8 +334,8 @@ def reference_calls(monkeypatch: pytest.MonkeyPatch, slow: Callable[[int], bool]
         level = 2e-3 if slow(next(taken)) else 1e-3
         return Pace(level, level, level, 1.0, 0.0)
 
-    monkeypatch.setattr(room, "pace", told)
-    monkeypatch.setattr(room, "_USUAL", defaultdict(Usual))
+    monkeypatch.setattr(attempts, "pace", told)
+    monkeypatch.setattr(attempts, "_USUAL", defaultdict(Usual))
     monkeypatch.setattr(contamination, "is_long", lambda _samples: True)
     monkeypatch.setattr(contamination, "moved_within", lambda _samples: "")
 
@@ -375,6 +376,32 @@ def test_what_is_usual_is_known_for_each_set_of_conditions_alone(
     for _ in range(4):
         quickly(network(), **SHORT)
     assert quickly(network(), memory_format="channels_last", **SHORT).outcome == "ok"
+
+
+def test_what_is_usual_with_flushed_caches_is_another_thing_than_with_warm_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "_USUAL", defaultdict(Usual))
+    gpu = Device("cuda:0", "a fake GPU")
+    warm, flushed = (usual_of(gpu, LatencyOptions("cuda:0", caches=caches), 1) for caches in ("warm", "flushed"))
+    assert warm is usual_of(gpu, LatencyOptions("cuda:0"), 1)
+    assert warm is not flushed
+
+
+def test_the_callers_autocast_does_not_change_what_is_timed(quickly: Measure) -> None:
+    seen: list[torch.dtype] = []
+
+    class Seeing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.conv(x)
+            seen.append(y.dtype)
+            return y
+
+    with torch.autocast("cpu", torch.bfloat16):
+        assert quickly(Seeing()).conditions["dtype"] == "float32"
+    assert set(seen) == {torch.float32}
 
 
 def test_a_look_that_is_too_short_is_not_judged(monkeypatch: pytest.MonkeyPatch, quickly: Measure) -> None:

@@ -44,16 +44,16 @@ def test_precision_that_is_there_when_a_cap_is_reached_is_called_precision() -> 
 
 @pytest.mark.parametrize(
     ("kind", "pass_s", "seconds"),
-    [("cpu", 0.0001, 0.4), ("cpu", 0.01, 0.6), ("cpu", 0.1, 6.0), ("cpu", 1.0, 10.0), ("cpu", 30.0, 10.0),
+    [("cpu", 0.0001, 0.25), ("cpu", 0.01, 0.45), ("cpu", 0.1, 4.5), ("cpu", 1.0, 10.0), ("cpu", 30.0, 10.0),
      ("cuda", 0.001, 1.0), ("cuda", 0.02, 2.0), ("cuda", 1.0, 10.0)],
 )
 def test_a_budget_grows_with_the_network_between_a_floor_and_the_cap(kind: str, pass_s: float, seconds: float) -> None:
     assert budget_of(kind, max_seconds=10.0).seconds(pass_s) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("pass_s", [0.001, 0.01, 0.1])
-def test_on_a_cpu_a_network_costs_no_more_than_ten_passes_and_fifty_by_hand(pass_s: float) -> None:
-    assert budget_of("cpu", max_seconds=10.0).seconds(pass_s) <= max(60 * pass_s, 0.4)
+@pytest.mark.parametrize("pass_s", [0.005, 0.01, 0.1])
+def test_on_a_cpu_an_attempt_costs_less_than_ten_passes_and_fifty_by_hand(pass_s: float) -> None:
+    assert budget_of("cpu", max_seconds=10.0).seconds(pass_s) < 60 * pass_s
 
 
 def test_a_cap_below_the_floor_holds_for_every_network() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def test_devices_get_the_timer_of_their_kind() -> None:
     assert isinstance(timer_of("cpu"), HostTimer)
 
 
-def test_cuda_calls_stand_alone_between_two_events_on_an_idle_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_cuda_device_was_told_beforehand_stands_alone_between_two_events(monkeypatch: pytest.MonkeyPatch) -> None:
     log: list[str] = []
 
     class Event:
@@ -66,14 +67,33 @@ def test_cuda_calls_stand_alone_between_two_events_on_an_idle_device(monkeypatch
     timer = timer_of("cuda:1")
     assert isinstance(timer, CudaTimer)
     assert timer.repeats(1e-6) == 1
-    assert timer(lambda: log.append("call")) == pytest.approx(0.0025)
+    call = nas.DeviceCall(lambda: log.append("call"))
+    assert timer(call) == pytest.approx(0.0025)
     assert log == ["idle", "record event 1", "call", "record event 2", "wait for event 2", "event 1 to event 2"]
-    assert timer(lambda: log.append("call"), repeats=2) == pytest.approx(0.0025)
+    assert timer(call, repeats=2) == pytest.approx(0.0025)
     assert log.count("idle") == 3
     log.clear()
     flushing = CudaTimer("cuda:1", flush=lambda: log.append("flush"))
-    flushing(lambda: log.append("call"))
+    flushing(call)
     assert log[:4] == ["flush", "idle", "record event 3", "call"], "flushing is no part of what is timed"
+
+
+def test_what_the_host_launches_takes_until_a_cuda_device_has_finished_on_the_hosts_clock(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    waits = itertools.cycle([5.0, 0.2])  # seconds, for what was there before and for the call
+
+    @contextmanager
+    def device(_name: str) -> Iterator[None]:
+        yield
+
+    monkeypatch.setattr(torch.cuda, "Event", lambda enable_timing: None)
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "synchronize", clock.call(waits))
+    launching = clock.call(0.1)
+    timer = CudaTimer("cuda:0", clock_ns=clock.ns)
+    assert timer(launching) == pytest.approx(0.3), "0.1 to launch it, 0.2 until it is done"
+    assert timer(launching, repeats=3) == pytest.approx(0.3)
 
 
 def test_a_call_of_several_passes_is_timed_by_the_pass(clock: FakeClock) -> None:
