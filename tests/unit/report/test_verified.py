@@ -17,7 +17,7 @@ from nas.report.formats import as_html, as_markdown
 from nas.report.report import Report, load_report
 from nas.report.terminal import summary_table
 from nas.report.verification_text import verification
-from nas.report.verified import Again, Verified, by_place, keeps
+from nas.report.verified import Again, Verified, broken, by_place
 from nas.store.rows import StudyRow, Verification
 from nas.store.store import Store
 
@@ -79,13 +79,49 @@ def test_a_member_that_was_not_verified_stays_with_the_search_s_value(verified) 
 
 
 @pytest.mark.parametrize(
-    ("operator", "bound", "kept"),
-    [("<=", 4.6, True), ("<=", 4.59, False), (">=", 3.5, True), (">=", 3.51, False)],
+    ("operator", "bound", "told"),
+    [
+        ("<=", 4.6, []), ("<=", 4.59, ["breaks latency_ms <= 4.59, verified up to 4.6"]),
+        (">=", 3.5, []), (">=", 3.51, ["breaks latency_ms >= 3.51, verified down to 3.5"]),
+    ],
 )
-def test_a_bound_is_kept_by_the_worse_end_of_the_verified_interval(report: Report, operator, bound, kept) -> None:
+@pytest.mark.parametrize("searched", [1.25, 9.0])
+def test_a_bound_is_kept_by_the_worse_end_of_the_verified_interval_whatever_the_search_saw(
+    report: Report, operator, bound, told, searched
+) -> None:
     study: StudyRow = dataclasses.replace(report.study, constraints=(("latency_ms", operator, bound),))
-    assert keeps(study, 0, by_place([SLOWER])) is kept
-    assert keeps(study, 1, by_place([SLOWER])), "it was not measured again"
+    assert broken(study, 0, {"latency_ms": searched}, by_place([SLOWER])) == told
+    assert broken(study, 1, {"latency_ms": searched}, by_place([SLOWER])) is None, "it was not measured again"
+
+
+def test_beside_a_verified_bound_the_others_are_kept_or_broken_by_the_search_s_values(report: Report) -> None:
+    study = dataclasses.replace(report.study, constraints=(("params", "<=", 10.0), ("latency_ms", "<=", 5.0)))
+    assert broken(study, 0, {"params": 11, "latency_ms": 1.25}, by_place([SLOWER])) == ["breaks params <= 10"]
+    assert broken(study, 0, {"params": 10, "latency_ms": 1.25}, by_place([SLOWER])) == []
+
+
+BROKEN = Verification(0, "latency_ms", "ok", 4.9, 4.7, 5.2, (4.9, 4.9))
+KEPT = Verification(1, "latency_ms", "ok", 4.7, 4.5, 4.95, (4.7, 4.7))
+
+
+def verify(url: str, *found: Verification) -> Report:
+    with Store.open(url) as store:
+        store.write_verifications(store.study("bounded"), found)
+    return load_report("bounded", url)
+
+
+def test_a_near_miss_that_keeps_the_bound_once_verified_joins_the_front_and_who_breaks_it_says_so(bounded) -> None:
+    report = verify(bounded, BROKEN, KEPT)
+    assert report.frame["feasible"].tolist() == [False, True]
+    assert report.frame["pareto"].tolist() == [False, True]
+    assert report.frame["message"].tolist() == ["breaks latency_ms <= 5, verified up to 5.2", ""]
+    assert (report.verified.left, report.verified.joined) == ((0,), (1,))
+
+
+def test_where_nobody_keeps_a_bound_the_nearest_is_told_by_what_it_was_verified_to(bounded) -> None:
+    out = io.StringIO()
+    Console(file=out, width=160, force_terminal=False).print(summary_table(verify(bounded, BROKEN)))
+    assert "latency_ms <= 5: the nearest of 2 came to 5.1 ms" in out.getvalue()
 
 
 def test_one_that_failed_says_how_and_keeps_the_search_s_value(verified) -> None:
