@@ -188,12 +188,14 @@ def _both(first: Sequence[bool], second: Sequence[bool]) -> list[bool]:
 def _comparable(
     rows: Sequence[Row], study: StudyRow, mix_environments: bool
 ) -> tuple[list[bool], tuple[str, ...]]:
-    """Whose values of the objectives compare with those of most others, and a word on whom the front leaves out."""
+    """Whose objectives and bounded columns compare with those of most others, and a word on whom the front leaves out.
+    """
     if mix_environments:
         return [True] * len(rows), ()
     candidates = [row for row in rows if row["state"] == "COMPLETE" and row["outcome"] == "ok"
                   and (row["feasible"] or row["was_feasible"])]
-    kept, others = of_one_environment(candidates, list(study.objectives))
+    decisive = dict.fromkeys([*study.objectives, *(column for column, *_ in study.constraints)])
+    kept, others = of_one_environment(candidates, list(decisive))
     numbers = {row["trial"] for row in kept}
     comparable = [row["trial"] in numbers for row in rows]
     if not (left := len(candidates) - len(kept)):

@@ -33,15 +33,19 @@ COLUMNS = (column("latency_ms", "latency_ms", "objective"), column("loss", "loss
 class Writer:
     """Writes successful trials of one study, each with values in an environment."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, constraints: tuple[tuple[str, str, float], ...] = ()) -> None:
         self.store = store
         self.study: StudyRow = store.create_study(
             "machines", ["minimize", "minimize"], ["latency_ms", "loss"], spec={}, registry={}, columns=COLUMNS,
-            objectives={"latency_ms": "minimize", "loss": "minimize"},
+            objectives={"latency_ms": "minimize", "loss": "minimize"}, constraints=constraints,
         )
         self.optuna = optuna.load_study(study_name="machines", storage=store.optuna)
 
-    def trial(self, environment: dict[str, str] | None, arch_id: str = "", **values: float) -> None:
+    def trial(
+        self, environment: dict[str, str] | None, arch_id: str = "", without: tuple[str, ...] = ("loss",),
+        **values: float,
+    ) -> None:
+        """Values in the environment, but those named in `without`, whose metric tells of none."""
         number = self.store.begin_trial(
             self.study, optuna.trial.create_trial(state=TrialState.RUNNING),
             TrialStart(arch_id or f"{len(self.store.trials(self.study)):012x}", "no text", 1, 1, 1, 1, "1x1"),
@@ -50,7 +54,7 @@ class Writer:
         measured = {
             name: self.store.add_measurement(Measurement(
                 f"{name} {number}", "0", name, 1, "ms", "ok", value,
-                environment=None if name == "loss" else environment))
+                environment=None if name in without else environment))
             for name, value in values.items()
         }
         self.store.end_trial(self.study, number, TrialEnd("ok", feasible=True), measured)
@@ -91,6 +95,18 @@ def test_values_of_an_environment_that_is_not_known_compare_with_none_that_is(st
     mixed(storage, HERE, HERE, None)
     assert front(storage) == [1]
     assert "in another one (not known)" in load_report("machines", storage).notices[0]
+
+
+@pytest.mark.parametrize(("constraints", "members"), [((), [2]), ((("server_ms", "<=", 9.0),), [1])])
+def test_what_is_bounded_is_of_one_environment_too(storage: str, constraints, members: list[int]) -> None:
+    """Whether a network keeps a bound is a question to the machine that it was measured on."""
+    with Store.open(storage) as store:
+        writer = Writer(store, constraints)
+        for place, environment in enumerate((HERE, HERE, THERE)):
+            writer.trial(environment, without=("loss", "latency_ms"), latency_ms=10.0 - place, loss=10.0 - place,
+                         server_ms=1.0)
+    assert front(storage) == members
+    assert front(storage, mix_environments=True) == [2]
 
 
 def test_one_environment_needs_no_word(storage: str) -> None:
