@@ -17,7 +17,7 @@ from nas.report.columns import (
     parameter_columns,
     report_columns,
 )
-from nas.report.environments import Comparison, latencies_compared, of_one_environment
+from nas.report.environments import Comparison, columns_compared, of_one_environment
 from nas.report.verified import Verified, broken, by_place, cells, compared
 from nas.store.rows import StudyRow, Verification
 from nas.store.store import Store
@@ -42,7 +42,7 @@ class Report:
         environments: fingerprint -> the machine, for those of the measurements.
         verified: what the last phase of a run found.
         notices: what a reader of the front must know.
-        comparisons: how the study's latency columns compare, each two of them.
+        comparisons: how the study's columns of one metric compare, each two of them.
     """
 
     study: StudyRow
@@ -70,7 +70,7 @@ def load_report(study: str, storage: str, params: bool = False, mix_environments
         comparable, notices = _comparable(rows, row, mix_environments)
         frame, columns, verified = report_frame(store, row, rows, known, comparable, params)
         return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified,
-                      notices, latencies_compared(rows, row, mix_environments))
+                      notices, columns_compared(rows, row, mix_environments))
 
 
 def read_frame(store: Store, study: StudyRow, params: bool, mix_environments: bool) -> pd.DataFrame:
