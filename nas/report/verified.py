@@ -52,17 +52,18 @@ class Verified:
 
     def correlation(self, column: str) -> tuple[int, float, float]:
         """How many trials of the column were measured again with success, and how the order of the search and that of
-        the verification agree: Spearman's rho and Kendall's tau-b. Both are NaN below three trials.
+        the verification agree: Spearman's rho and Kendall's tau-b. Both are NaN below three trials, and where one of the
+        two has a single value.
         """
         pairs = [
             (row.searched, row.found.value)
             for row in self.rows if row.found.column == column and row.found.value is not None
         ]
-        if len(pairs) < 3:
+        before, after = zip(*pairs, strict=True) if pairs else ((), ())
+        if len(pairs) < 3 or min(len(set(before)), len(set(after))) < 2:  # of which scipy warns on standard error
             return len(pairs), math.nan, math.nan
         from scipy.stats import kendalltau, spearmanr
 
-        before, after = zip(*pairs, strict=True)
         return len(pairs), float(spearmanr(before, after).statistic), float(kendalltau(before, after).statistic)
 
 

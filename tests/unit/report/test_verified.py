@@ -167,6 +167,14 @@ def test_ranks_are_compared_whatever_the_scale() -> None:
     assert same.correlation("other")[0] == 0
 
 
+def test_where_all_values_are_equal_there_is_no_order_to_compare() -> None:
+    rows = tuple(Again(1.0, None, None, Verification(trial, "t", "ok", 1.0 + trial)) for trial in range(4))
+    n, rho, tau = Verified(rows).correlation("t")
+    assert n == 4
+    assert math.isnan(rho)
+    assert math.isnan(tau)
+
+
 def test_every_report_for_people_has_it_and_no_text_of_others_acts(verified) -> None:
     report = report_of(verified(HOT, SLOWER))
     out = io.StringIO()
