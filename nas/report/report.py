@@ -124,10 +124,10 @@ def _judged(
     rows: Sequence[Row], study: StudyRow, known: Mapping[tuple[int, str], Verification]
 ) -> list[Row]:
     """The rows with `feasible` and `message` as the verification has them, and `was_feasible` as the search had it."""
-    judged = []
+    judged: list[Row] = []
     for row in rows:
         was = bool(row["feasible"])
-        found = {"feasible": was, "was_feasible": was}
+        found: dict[str, Any] = {"feasible": was, "was_feasible": was}
         if row["outcome"] == "ok":
             searched = {name: value for name, (value, *_) in row["measured"].items()}
             searched |= {name: row[name] for name in COST_COLUMNS}

@@ -52,8 +52,8 @@ class Verified:
 
     def correlation(self, column: str) -> tuple[int, float, float]:
         """How many trials of the column were measured again with success, and how the order of the search and that of
-        the verification agree: Spearman's rho and Kendall's tau-b. Both are NaN below three trials, and where one of the
-        two has a single value.
+        the verification agree: Spearman's rho and Kendall's tau-b. Both are NaN below three trials, and where all
+        values of one of the two are equal.
         """
         pairs = [
             (row.searched, row.found.value)
