@@ -10,7 +10,7 @@ from itertools import combinations
 from typing import Any
 
 from nas.numbers import rounded
-from nas.store.rows import COST, StudyRow
+from nas.store.rows import COST, StudyRow, Verification
 
 FEWEST = 3
 """Of fewer networks, a rank correlation says nothing."""
@@ -57,6 +57,27 @@ def of_one_environment(rows: Sequence[Row], columns: Sequence[str]) -> tuple[lis
     kept = [row for row, signature in zip(rows, signatures, strict=True) if signature == chosen]
     others = {name for signature in counts for name in signature if name} - {name for name in chosen if name}
     return kept, tuple(sorted(others))
+
+
+def of_the_search(
+    known: Mapping[tuple[int, str], Verification], rows: Sequence[Row], mix_environments: bool
+) -> tuple[dict[tuple[int, str], Verification], tuple[str, ...]]:
+    """Those of the verifications that are not known to be of another environment than the search's value of the same
+    column, and a word on the others; with `mix_environments`, all of them.
+    """
+    searched = {row["trial"]: row["measured"] for row in rows}
+    kept, others = {}, set()
+    for (trial, column), one in known.items():
+        before = searched.get(trial, {}).get(column, (None,) * 4)[3]
+        if mix_environments or one.environment is None or one.environment == before:
+            kept[trial, column] = one
+        else:
+            others.add(one.environment)
+    if not others:
+        return kept, ()
+    told = (f"{len(known) - len(kept)} of {len(known)} verified values were measured in another environment than the "
+            f"search's ({', '.join(sorted(others))}), and are left out; --mix-environments takes them")
+    return kept, (told,)
 
 
 def _signature(row: Row, columns: Sequence[str]) -> tuple[str | None, ...]:

@@ -17,7 +17,7 @@ from nas.report.columns import (
     parameter_columns,
     report_columns,
 )
-from nas.report.environments import Comparison, columns_compared, of_one_environment
+from nas.report.environments import Comparison, columns_compared, of_one_environment, of_the_search
 from nas.report.verified import Verified, broken, by_place, cells, compared
 from nas.store.rows import StudyRow, Verification
 from nas.store.store import Store
@@ -65,18 +65,16 @@ def load_report(study: str, storage: str, params: bool = False, mix_environments
     """
     with Store.open(storage, read_only=True) as store:
         row = store.study(study)
-        known = by_place(store.verifications(row))
-        rows = _judged(store.trial_rows(row), row, known)
+        rows, known, left_out = _verified_rows(store, row, mix_environments)
         comparable, notices = _comparable(rows, row, mix_environments)
         frame, columns, verified = report_frame(store, row, rows, known, comparable, params)
         return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified,
-                      notices, columns_compared(rows, row, mix_environments))
+                      (*notices, *left_out), columns_compared(rows, row, mix_environments))
 
 
 def read_frame(store: Store, study: StudyRow, params: bool, mix_environments: bool) -> pd.DataFrame:
     """The frame of `nas.read_report`."""
-    known = by_place(store.verifications(study))
-    rows = _judged(store.trial_rows(study), study, known)
+    rows, known, _ = _verified_rows(store, study, mix_environments)
     return report_frame(store, study, rows, known, _comparable(rows, study, mix_environments)[0], params)[0]
 
 
@@ -118,6 +116,15 @@ def report_frame(
     measured = [{name: found[:3] for name, found in row["measured"].items()} for row in rows]
     verified = compared(values["trial"], measured, known, before, values["pareto"])
     return _frame(values, columns), columns, verified
+
+
+def _verified_rows(
+    store: Store, study: StudyRow, mix_environments: bool
+) -> tuple[list[Row], dict[tuple[int, str], Verification], tuple[str, ...]]:
+    """The study's rows as its verification has them, the verified values, and a word on those that are left out."""
+    rows = store.trial_rows(study)
+    known, left_out = of_the_search(by_place(store.verifications(study)), rows, mix_environments)
+    return _judged(rows, study, known), known, left_out
 
 
 def _judged(

@@ -110,6 +110,30 @@ def verify(url: str, *found: Verification) -> Report:
     return load_report("bounded", url)
 
 
+def test_what_was_verified_on_another_machine_decides_nothing_unless_they_are_mixed(bounded) -> None:
+    with Store.open(bounded) as store:
+        there = store.keep_environment({"cpu": "another"})
+    elsewhere = dataclasses.replace(BROKEN, environment=there)
+    report = verify(bounded, elsewhere, KEPT)
+    assert report.frame["feasible"].tolist() == [True, True], "trial 0 as the search measured it"
+    assert report.frame["latency_ms_verified"].isna().tolist() == [True, False]
+    [notice] = report.notices
+    assert notice == ("1 of 2 verified values were measured in another environment than the search's "
+                      f"({there}), and are left out; --mix-environments takes them")
+    mixed = load_report("bounded", bounded, mix_environments=True)
+    assert mixed.frame["feasible"].tolist() == [False, True]
+    assert mixed.notices == ()
+    assert there in mixed.environments
+
+
+def test_what_was_verified_on_the_machine_of_the_search_counts(bounded) -> None:
+    with Store.open(bounded) as store:
+        [here] = store.environment_rows(store.study("bounded"))
+    report = verify(bounded, dataclasses.replace(BROKEN, environment=here))
+    assert report.notices == ()
+    assert report.frame["feasible"].tolist() == [False, False]
+
+
 def test_a_near_miss_that_keeps_the_bound_once_verified_joins_the_front_and_who_breaks_it_says_so(bounded) -> None:
     report = verify(bounded, BROKEN, KEPT)
     assert report.frame["feasible"].tolist() == [False, True]

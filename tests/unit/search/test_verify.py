@@ -31,7 +31,8 @@ def slow(context):
     if context.options["moves"] and len(before) == 4:
         raise nas.MeasureError("moved", "contaminated")
     processes = list(dict.fromkeys([line.split()[0] for line in before] + [str(os.getpid())]))
-    return context.arch.stages[0].channels * (1 + processes.index(str(os.getpid())) / 10)
+    value = context.arch.stages[0].channels * (1 + processes.index(str(os.getpid())) / 10)
+    return nas.Estimate(value, environment={"cpu": "this one"})
 
 def channels(context):
     return context.arch.stages[0].channels
@@ -112,6 +113,15 @@ def test_the_front_is_measured_again_side_by_side_in_fresh_processes_and_in_rand
         assert ratios == pytest.approx([1.1, 1.2])
         assert found.value == pytest.approx(sum(found.processes) / 2)
         assert 0 < found.low < min(found.processes) < max(found.processes) < found.high
+
+
+def test_a_verification_knows_its_environment_which_is_the_search_s(study, run, verified, storage) -> None:
+    run(study(), 2)
+    with Store.open(storage, read_only=True) as store:
+        row = store.study("tiny")
+        [(fingerprint, environment)] = store.environment_rows(row).items()
+    assert environment == {"cpu": "this one"}
+    assert [found.environment for found in verified().values()] == [fingerprint] * 2
 
 
 def test_less_time_is_spent_on_it_where_the_metric_has_a_cap_of_it(study, run, log) -> None:
