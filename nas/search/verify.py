@@ -17,6 +17,7 @@ from nas.errors import MeasureError
 from nas.latency.faults import as_outcome
 from nas.latency.statistics import fresh_process_interval, median
 from nas.metrics import Estimate
+from nas.outcomes import TRIED_TWICE
 from nas.search.columns import Column
 from nas.search.finalists import finalists
 from nas.search.prepare import Prepared
@@ -84,7 +85,7 @@ def _measured_again(
                 environments[key] = found.environment
             except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything
                 outcome, message = as_outcome(error)
-                if outcome == "contaminated" and key not in repeated:
+                if outcome in TRIED_TWICE and key not in repeated:
                     repeated.add(key)
                     order.append((one, column))  # once more, when the others are done
                 else:

@@ -28,6 +28,8 @@ def slow(context):
         out.write(f"{os.getpid()} {context.arch.arch_id} {seed}\\n")
     if context.options["fails"] and context.arch.arch_id in "".join(before):
         raise nas.MeasureError("too hot", "throttled")
+    if context.options["dies"] and len(before) == 2:
+        os._exit(9)
     if context.options["moves"] and len(before) == 4:
         raise nas.MeasureError("moved", "contaminated")
     processes = list(dict.fromkeys([line.split()[0] for line in before] + [str(os.getpid())]))
@@ -39,7 +41,7 @@ def channels(context):
 
 @nas.hookimpl
 def nas_metrics():
-    options = {"log": "", "max_seconds": 8.0, "fails": False, "moves": False}
+    options = {"log": "", "max_seconds": 8.0, "fails": False, "moves": False, "dies": False}
     return [
         nas.MetricSpec("slow_ms", "ms", "minimize", 1, slow, options=options, seeded=False, noisy=True),
         nas.MetricSpec("channels", "channels", "maximize", 1, channels, cost="cheap", options={}, seeded=False),
@@ -147,12 +149,20 @@ def test_it_is_done_once_for_a_front_and_again_for_another_one(study, run, log, 
     assert sorted(verified()) == [0, 1, 2, 3]
 
 
-def test_a_failure_is_kept_with_its_outcome_and_costs_no_further_process(study, run, log, verified) -> None:
+def test_what_fails_twice_in_one_process_is_kept_with_its_outcome_and_costs_no_further_one(
+    study, run, log, verified
+) -> None:
     run(study(fails=True), 2)
-    assert len(log()) == 2 + 2
+    assert len(log()) == 2 + 2 * 2
     assert {(found.outcome, found.message, found.value) for found in verified().values()} == {
         ("throttled", "too hot", None)
     }
+
+
+def test_a_worker_that_died_blames_no_network_that_lives_in_the_next_one(study, run, log, verified) -> None:
+    run(study(dies=True), 2)
+    assert [(found.outcome, len(found.processes)) for found in verified().values()] == [("ok", PROCESSES)] * 2
+    assert len(log()) == 2 + 2 * PROCESSES + 1
 
 
 def test_a_contaminated_measurement_is_taken_once_more_when_the_others_of_its_process_are_done(
