@@ -17,7 +17,7 @@ from nas.errors import MeasureError
 from nas.latency.faults import as_outcome
 from nas.latency.statistics import fresh_process_interval, median
 from nas.metrics import Estimate
-from nas.outcomes import TRIED_TWICE
+from nas.outcomes import NOT_ITS_FAULT, TRIED_TWICE
 from nas.search.columns import Column
 from nas.search.finalists import finalists
 from nas.search.prepare import Prepared
@@ -40,7 +40,7 @@ class _Finalist:
 
 def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], None]) -> None:
     """Measures the noisy columns of the finalists again, and keeps what was found; does nothing where there are none,
-    or where the same finalists were verified before.
+    or where the same finalists were verified before and no fault of the machine is left of that.
 
     An interruption leaves what the last verification found.
 
@@ -55,8 +55,9 @@ def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], N
     directions = {column.name: column.direction for column in noisy}
     members, others = finalists(store.trials(row), ready.spec.objectives, ready.spec.bounds, directions)
     chosen = [_Finalist(record, Architecture.parse(texts[record.number])) for record in (*members, *others)]
-    before = {found.trial for found in store.verifications(row)}
-    if chosen and {one.record.number for one in chosen} != before:
+    before = store.verifications(row)
+    done = {found.trial for found in before} - {found.trial for found in before if found.outcome in NOT_ITS_FAULT}
+    if chosen and {one.record.number for one in chosen} != done:
         store.write_verifications(row, _measured_again(store, ready, noisy, chosen, tell))
 
 

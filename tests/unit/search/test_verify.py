@@ -159,6 +159,13 @@ def test_what_fails_twice_in_one_process_is_kept_with_its_outcome_and_costs_no_f
     }
 
 
+def test_what_the_machine_failed_is_verified_again_by_the_next_run(study, run, log, verified) -> None:
+    run(study(fails=True), 2)
+    asked = len(log())
+    run(study(fails=True), 2)
+    assert len(log()) == asked + 2 * 2
+
+
 def test_a_worker_that_died_blames_no_network_that_lives_in_the_next_one(study, run, log, verified) -> None:
     run(study(dies=True), 2)
     assert [(found.outcome, len(found.processes)) for found in verified().values()] == [("ok", PROCESSES)] * 2
