@@ -12,6 +12,7 @@
     split, stages   a network's time, stage by stage
 
     duel         two networks against each other, over fresh processes, until the verdict is sound: `nas.duel`
+    limits       when it ends without one, and how small a difference is none
     pair         what one of these processes does: builds both, times them alternately
     alternation  the alternating itself
     verdict      what may be said after so many processes; `signed_rank` and `looks` are its arithmetic

@@ -12,8 +12,9 @@ from typing import Any
 
 from nas.arch import Architecture
 from nas.bench.duel_result import Duel, PairedProcess, StoppedBy
+from nas.bench.limits import BUDGET_S, MARGIN, MAX_PROCESSES, Limits
 from nas.bench.pair import task
-from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES, Judgement, Rule, rule
+from nas.bench.verdict import Judgement, Rule, rule
 from nas.choices import shown
 from nas.errors import MeasureError, SpecError
 from nas.latency.device import local_device
@@ -29,15 +30,6 @@ from nas.zoo import Opaque, canonical_with, resolve
 from nas.zoo.timm_blocks import BlockStrings
 
 Network = Architecture | Opaque | BlockStrings
-
-MARGIN = 0.02
-BUDGET_S = 300.0
-"""For all processes: each takes about 6 s on an idle machine, and was seen to take 15 on a busy one."""
-MAX_PROCESSES = 24
-"""By so many, 5 % are told apart in 95 % of the duels where the processes' ratios spread by 5 % (a standard deviation),
-in 88 % where they spread by 6 %; equal networks are called so in 93 % at 2 %, in 40 % at 3 % (simulated). On two cores
-with three busy neighbours, mobilenet_v3_small against itself spread by 1.4 to 2.4 %."""
-MAX_BUDGET_S = 86_400.0
 
 BUSY_SHARE = 0.25
 """From this share of the processes on, what spoke against their measurements is told."""
@@ -94,30 +86,6 @@ def duel(
     )
     limits = Limits(margin, budget_s, max_processes)
     return settle(a, b, options, load_plugins(plugins), limits, seed=seed, tell=tell)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When a duel ends, see `duel`.
-
-    Raises:
-        SpecError: a value is out of range.
-    """
-
-    margin: float = MARGIN
-    budget_s: float = BUDGET_S
-    max_processes: int = MAX_PROCESSES
-
-    def __post_init__(self) -> None:
-        for name, high in (("margin", 1.0), ("budget_s", MAX_BUDGET_S)):
-            value: object = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= high:
-                raise SpecError(f"{name} = {shown(value)}: give a number above 0, at most {high:g}")
-        count: object = self.max_processes
-        whole = isinstance(count, int) and not isinstance(count, bool)
-        if not whole or not LEAST_PROCESSES <= self.max_processes <= MOST_PROCESSES:
-            raise SpecError(f"max_processes = {shown(count)}: give a whole number from {LEAST_PROCESSES}, of which "
-                            f"fewer can decide nothing, to {MOST_PROCESSES}")
 
 
 def settle(

@@ -79,7 +79,12 @@ class Duel:
         return sum(len(process.a_ms) for process in self.processes)
 
     def __str__(self) -> str:
-        return f"{self.said()}, {self.interval()}, {len(self.processes)} processes, {self.pairs} pairs"
+        return f"{self.said()}, {self.interval()}, {self.effort()}"
+
+    def effort(self) -> str:
+        """How much was measured: `9 processes, 1480 pairs`."""
+        several = "es" if len(self.processes) != 1 else ""
+        return f"{len(self.processes)} process{several}, {self.pairs} pairs"
 
     def said(self) -> str:
         """The verdict as a clause: `b is slower than a: it takes 5.1 % longer`."""

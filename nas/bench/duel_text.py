@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nas.bench.duel_result import Duel
+from nas.bench.verdict import MOST_PROCESSES
 from nas.numbers import rounded
 from nas.text import one_line
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 STYLES = {"faster": "bold green", "slower": "bold red", "no_difference": "bold", "undecided": "bold yellow"}
 WHY = {
     "verdict": "",
-    "processes": "; not decided by so many processes: `max_processes` of nas.duel allows more",
-    "seconds": "; not decided in this time: `budget_s` of nas.duel allows more",
+    "processes": "; not decided by so many processes: --max-processes, in Python max_processes, allows more",
+    "seconds": "; not decided in this time: --budget-s, in Python budget_s, allows more",
 }
+AT_MOST = "; not decided by as many processes as a duel may have: a larger margin may be decided"
 WIDTH = 48
 """Characters of the strip of processes."""
 
@@ -36,7 +38,8 @@ def duel_text(duel: Duel) -> Group:
     table.add_column("median pass (ms)", justify="right", no_wrap=True)
     table.add_row("a", Text(one_line(duel.a)), rounded(duel.a_ms))
     table.add_row("b", Text(one_line(duel.b)), rounded(duel.b_ms))
-    looked = f"{len(duel.processes)} processes, {duel.pairs} pairs, {duel.seconds:.0f} s{WHY[duel.stopped_by]}"
+    why = AT_MOST if duel.stopped_by == "processes" and len(duel.processes) >= MOST_PROCESSES else WHY[duel.stopped_by]
+    looked = f"{duel.effort()}, {duel.seconds:.0f} s{why}"
     parts: list[RenderableType] = [
         table,
         Text(one_line(duel.said()), style=STYLES[duel.verdict]),

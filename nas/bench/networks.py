@@ -1,11 +1,12 @@
 """The bench, read from top to bottom: ask the device, measure its roofs, then one network after the other.
 
-Everything that touches the device happens in its worker. What fails is a row; the others go on.
+Everything that touches the device happens in its worker. What fails is a row, what may have failed by no fault of its
+own after a second try in a fresh process; the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nas.bench.jobs import CHECK_LIMIT_S
@@ -18,6 +19,9 @@ from nas.errors import MeasureError
 from nas.worker import Worker
 
 JOBS = "nas.bench.jobs"
+
+TRIED_AGAIN = ("worker_died", "device_error", "throttled", "contaminated")
+"""A network that ends so before its first latency is tried once more: it may have been another's fault."""
 
 Listener = Callable[[str], None]
 """Hears what is being done."""
@@ -66,6 +70,32 @@ def _roofs(bench: Bench, worker: Worker) -> Roofs | None:
 
 
 def _row(subject: Subject, bench: Bench, request: Request, worker: Worker, tell: Listener) -> Row:
+    """The network's row; where no latency of it is known by no fault of its own, after a second try in a fresh process.
+    """
+    heard = _heard(subject, bench, request, worker, tell)
+    first = _failures(heard)
+    if not _timings(heard) and first and first[0][0] in TRIED_AGAIN:
+        tell(f"{subject.label}, tried again in a fresh process: {first[0][1]}")
+        worker.kill()
+        again = _heard(subject, bench, request, worker, tell)
+        if _timings(again):
+            bench.notices.append(f"{subject.label} was measured in a second try, the first ended with "
+                                 f"{first[0][0]}: {first[0][1]}")
+        heard = [*(told for told in heard if "cost" in told), *again]
+    costs = [_cost(told["cost"]) for told in heard if "cost" in told]
+    timings, failures = _timings(heard), _failures(heard)
+    said = [f"{word}: {text}" if timings else text for word, text in failures]
+    return Row(
+        subject.label, subject.input_shape, costs[-1] if costs else None, subject.published, timings,
+        failures[0][0] if failures and not timings else "ok", message="; ".join(said),
+        ended="; ".join(told["ended"] for told in heard if "ended" in told),
+    )
+
+
+def _heard(
+    subject: Subject, bench: Bench, request: Request, worker: Worker, tell: Listener
+) -> list[Mapping[str, Any]]:
+    """What the worker reports of a network; last of all, how it failed, if it did not come to its end."""
     heard: list[Mapping[str, Any]] = []
 
     def listen(told: Mapping[str, Any]) -> None:
@@ -76,27 +106,22 @@ def _row(subject: Subject, bench: Bench, request: Request, worker: Worker, tell:
 
     found = bench.conditions
     task = request.arguments() | {"network": subject.text, "runtimes": found.runtimes, "batches": found.batches}
-    outcome, message = "ok", ""
     try:
         worker.call(f"{JOBS}:measure", task, heard=listen)
     except MeasureError as error:
-        outcome, message = error.outcome, str(error)
-        if error.outcome == "device_error":  # the next network gets a process of its own
+        heard.append({"failed": str(error), "outcome": error.outcome})
+        if error.outcome == "device_error":  # what comes next gets a process of its own
             worker.kill()
-    costs = [_cost(told["cost"]) for told in heard if "cost" in told]
-    timings = tuple(Timing.of(told["timing"]) for told in heard if "timing" in told)
-    failures = [(told["outcome"], told["failed"]) for told in heard if "failed" in told]
-    ends = [told["ended"] for told in heard if "ended" in told]
-    failures += [(outcome, message)] if message else []
-    if timings:
-        outcome = "ok"
-    elif failures:
-        outcome = failures[0][0]
-    said = [f"{word}: {text}" if timings else text for word, text in failures]
-    return Row(
-        subject.label, subject.input_shape, costs[0] if costs else None, subject.published, timings, outcome,
-        message="; ".join(said), ended="; ".join(ends),
-    )
+    return heard
+
+
+def _timings(heard: Sequence[Mapping[str, Any]]) -> tuple[Timing, ...]:
+    return tuple(Timing.of(told["timing"]) for told in heard if "timing" in told)
+
+
+def _failures(heard: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Outcome and message of each."""
+    return [(told["outcome"], told["failed"]) for told in heard if "failed" in told]
 
 
 def _cost(told: Mapping[str, Any]) -> Cost:

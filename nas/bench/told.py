@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nas.bench.result import Bench, Row, Timing
+from nas.latency.options import LatencyOptions
 from nas.numbers import count, plus_minus, rounded
 from nas.text import one_line
 
@@ -107,8 +108,9 @@ def notes(bench: Bench) -> Iterator[str]:
     every = [timing for row in bench.rows for timing in row.timings]
     capped = sum(timing.stopped_by == "cap" for timing in every)
     if capped:
-        yield (f"{capped} of {len(every)} measurements ended before their interval was as narrow as 1 % of the median: "
-               "± says how narrow it became, and ±? that there was time for one pass")
+        target = f"{100 * LatencyOptions.target:g} %"
+        yield (f"{capped} of {len(every)} measurements ended before their interval was as narrow as {target} of the "
+               "median: ± says how narrow it became, and ±? that there was time for one pass")
     bound = [one_line(row.network) for row in bench.rows if any(timing.launch_bound for timing in row.timings)]
     if bound:
         yield f"launch-bound, the device waits for its host: {', '.join(bound)}"

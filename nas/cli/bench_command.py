@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.bench.limits import BUDGET_S, MARGIN, MAX_PROCESSES, Limits
 from nas.cli import options
 from nas.errors import SpecError
 from nas.latency.options import LatencyOptions
@@ -50,6 +51,17 @@ def command(
     paired: Annotated[
         bool, typer.Option("--paired", help="Of two networks: which is faster? Timed alternately, in fresh processes.")
     ] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help=f"Paired: less than this is no difference. Default: {MARGIN:g}."),
+    ] = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option(metavar="S", help=f"Paired: begin no process that may end later. Default: {BUDGET_S:g}."),
+    ] = None,
+    max_processes: Annotated[
+        int | None, typer.Option(metavar="N", help=f"Paired: nor more processes than these. Default: {MAX_PROCESSES}.")
+    ] = None,
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
 ) -> None:
@@ -64,10 +76,15 @@ def command(
                              "threads": int(threads) if threads.isdecimal() else threads}
     if isinstance(asked["threads"], str) and threads != LatencyOptions.threads:
         raise SpecError(f"--threads: {threads!r}: give a whole number from 1, or auto")
+    given = {"margin": margin, "budget_s": budget_s, "max_processes": max_processes}
+    limits: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if paired:
         _refuse_unpaired(net, every, runtime, batches, out)
-        _duel(net or [], plugin or [], no_plugins, asked | {"max_seconds": max_seconds}, runtime, batches)
+        asked |= {"max_seconds": max_seconds}
+        _duel(net or [], plugin or [], no_plugins, asked, runtime, batches, Limits(**limits))
         return
+    for name in limits:
+        raise SpecError(f"--{name.replace('_', '-')}: is of a comparison of two networks; give --paired with it")
     request = make_request(
         net or (), every=every, runtimes=runtime or (), batches=batches, max_seconds=max_seconds,
         plugin_files=plugin or (), entry_points=not no_plugins, **asked,
@@ -119,11 +136,11 @@ def _refuse_unpaired(
 
 def _duel(
     net: list[str], plugin: list[Path], no_plugins: bool, asked: dict[str, Any], runtime: list[str] | None,
-    batches: tuple[int, ...],
+    batches: tuple[int, ...], limits: Limits,
 ) -> None:
     from rich.console import Console
 
-    from nas.bench.duel import Limits, settle
+    from nas.bench.duel import settle
     from nas.bench.duel_text import duel_text
     from nas.plugins import load_plugins
 
@@ -133,7 +150,7 @@ def _duel(
     try:
         with console.status("asking the device") as status:
             found = settle(
-                first, second, LatencyOptions.of(told), load_plugins(plugin, not no_plugins), Limits(),
+                first, second, LatencyOptions.of(told), load_plugins(plugin, not no_plugins), limits,
                 tell=lambda doing: status.update(f"timing: {doing}"),
             )
     except KeyboardInterrupt:

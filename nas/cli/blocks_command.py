@@ -11,6 +11,8 @@ from nas.errors import SpecError, nearest, printable
 
 if TYPE_CHECKING:
     from nas.plugins import Plugins
+    from nas.registry import Registry
+    from nas.runtimes import RuntimeSpec
 
 FORMATS = ("table", "json")
 
@@ -20,7 +22,7 @@ def command(
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
 ) -> None:
-    """List the blocks that are known, their parameters, and where each comes from."""
+    """List the blocks, metrics and runtimes that are known, what they take or lack, and where each comes from."""
     from nas.plugins import load_plugins
 
     if format not in FORMATS:
@@ -30,19 +32,15 @@ def command(
     if format == "json":
         import json
 
-        typer.echo(json.dumps(_listed(plugins), indent=2))
+        typer.echo(json.dumps(_listed(plugins), indent=2, default=str))
     else:
         _show(plugins)
 
 
 def _listed(plugins: Plugins) -> dict[str, Any]:
-    """Every block with its version, origin, source digest and parameters, and what did not load."""
+    """Every block, metric and runtime with its version, origin and source digest, and what did not load."""
     blocks = [
-        {
-            "name": name,
-            "version": spec.version,
-            "origin": str(plugins.blocks.origin(name)),
-            "digest": plugins.blocks.origin(name).digest,
+        _of(plugins.blocks, name) | {
             "scale": spec.scale,
             "parameters": [
                 {"name": key, "default": choices[0], "choices": list(choices)} for key, choices in spec.params.items()
@@ -50,7 +48,44 @@ def _listed(plugins: Plugins) -> dict[str, Any]:
         }
         for name, spec in plugins.blocks.items()
     ]
-    return {"blocks": blocks, "broken": [{"origin": each.place, "cause": each.cause} for each in plugins.broken]}
+    metrics = [
+        _of(plugins.metrics, name) | {
+            "unit": spec.unit,
+            "direction": spec.direction,
+            "cost": spec.cost,
+            "options": None if spec.options is None else dict(spec.options),
+        }
+        for name, spec in plugins.metrics.items()
+    ]
+    runtimes = [
+        _of(plugins.runtimes, name) | {"devices": sorted(spec.devices), "missing": missing(spec)}
+        for name, spec in plugins.runtimes.items()
+    ]
+    broken = [{"origin": each.place, "cause": each.cause} for each in plugins.broken]
+    return {"blocks": blocks, "metrics": metrics, "runtimes": runtimes, "broken": broken}
+
+
+def _of(registry: Registry[Any], name: str) -> dict[str, Any]:
+    origin = registry.origin(name)
+    return {"name": name, "version": registry[name].version, "origin": str(origin), "digest": origin.digest}
+
+
+def missing(spec: RuntimeSpec) -> dict[str, str]:
+    """Kind of device -> what this machine lacks for the runtime to use it, and what brings that; where it lacks nothing
+    that the runtime asks for, the kind is left out. Whether such a device is there is another question.
+    """
+    from nas.runtimes import RuntimeOptions
+
+    found = {}
+    for kind, device in (("cpu", "cpu"), ("cuda", "cuda:0")):
+        if kind in spec.devices:
+            try:
+                reason = spec.check(RuntimeOptions(device))
+            except Exception as error:  # noqa: BLE001  # a stranger's check may raise anything
+                reason = f"its check fails: {type(error).__name__}: {error}"
+            if reason:
+                found[kind] = reason
+    return found
 
 
 def _show(plugins: Plugins) -> None:
@@ -59,11 +94,42 @@ def _show(plugins: Plugins) -> None:
 
     from nas.choices import format_choice
 
-    table = Table("block", "version", "parameters (default first)", "from")
+    blocks = Table("block", "version", "parameters (default first)", "from")
     for name, spec in plugins.blocks.items():
         params = "\n".join(f"{key}: {', '.join(map(format_choice, choices))}" for key, choices in spec.params.items())
-        table.add_row(name, str(spec.version), Text(params), Text(str(plugins.blocks.origin(name))))
+        blocks.add_row(name, str(spec.version), Text(params), Text(str(plugins.blocks.origin(name))))
+    metrics = Table("metric", "version", "unit", "better", "options (default)", "from")
+    for name, metric in plugins.metrics.items():
+        given = metric.options
+        taken = "any" if given is None else "\n".join(f"{key}: {_plain(value)}" for key, value in given.items())
+        better = {"minimize": "less", "maximize": "more"}[metric.direction]
+        metrics.add_row(name, str(metric.version), Text(printable(metric.unit)), better, Text(printable(taken)),
+                        Text(str(plugins.metrics.origin(name))))
+    runtimes = Table("runtime", "version", "devices", "missing here", "from")
+    for name, runtime in plugins.runtimes.items():
+        runtimes.add_row(name, str(runtime.version), ", ".join(sorted(runtime.devices)), Text(_lack(runtime)),
+                         Text(str(plugins.runtimes.origin(name))))
     console = options.output()
-    console.print(table)
+    for table in (blocks, metrics, runtimes):
+        if table.row_count:
+            console.print(table)
     for broken in plugins.broken:
         console.print(Text(f"did not load: {printable(broken)}"), soft_wrap=True)
+
+
+def _plain(value: object) -> str:
+    """As a study file has it: "auto", true, 0.5."""
+    import json
+
+    return json.dumps(value, default=str)
+
+
+def _lack(spec: RuntimeSpec) -> str:
+    """What is missing, or "nothing"; once where it is the same on all the devices that were asked about."""
+    lacks = missing(spec)
+    if not lacks:
+        return "nothing"
+    asked = spec.devices & {"cpu", "cuda"}
+    if len(lacks) == len(asked) and len(set(lacks.values())) == 1:
+        return printable(next(iter(lacks.values())))
+    return printable("\n".join(f"{kind}: {reason}" for kind, reason in lacks.items()))

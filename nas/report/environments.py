@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from nas.store.rows import StudyRow
-
-LATENCY = "latency_ms"
-"""The metric whose columns are compared."""
+from nas.numbers import rounded
+from nas.store.rows import COST, StudyRow, Verification
 
 FEWEST = 3
 """Of fewer networks, a rank correlation says nothing."""
@@ -22,7 +20,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two latency columns of a study order and scale the same networks.
+    """How two columns of one metric order and scale the same networks.
 
     Attributes:
         networks: how many have both values, each counted once.
@@ -40,8 +38,8 @@ class Comparison:
     def __str__(self) -> str:
         ranks = ("rank correlation undefined, all values of a column are equal" if self.spearman is None
                  else f"Spearman {self.spearman:.2f}, Kendall {self.kendall:.2f}")
-        return (f"{self.first} against {self.second}: {ranks}, median ratio {self.ratio:.3g}, "
-                f"over {self.networks} networks")
+        return (f"{self.first} / {self.second}, over {self.networks} networks: {ranks}, median ratio "
+                f"{rounded(self.ratio)}")
 
 
 def of_one_environment(rows: Sequence[Row], columns: Sequence[str]) -> tuple[list[Row], tuple[str, ...]]:
@@ -61,19 +59,42 @@ def of_one_environment(rows: Sequence[Row], columns: Sequence[str]) -> tuple[lis
     return kept, tuple(sorted(others))
 
 
+def of_the_search(
+    known: Mapping[tuple[int, str], Verification], rows: Sequence[Row], mix_environments: bool
+) -> tuple[dict[tuple[int, str], Verification], tuple[str, ...]]:
+    """Those of the verifications that are not known to be of another environment than the search's value of the same
+    column, and a word on the others; with `mix_environments`, all of them.
+    """
+    searched = {row["trial"]: row["measured"] for row in rows}
+    kept, others = {}, set()
+    for (trial, column), one in known.items():
+        before = searched.get(trial, {}).get(column, (None,) * 4)[3]
+        if mix_environments or one.environment is None or one.environment == before:
+            kept[trial, column] = one
+        else:
+            others.add(one.environment)
+    if not others:
+        return kept, ()
+    told = (f"{len(known) - len(kept)} of {len(known)} verified values were measured in another environment than the "
+            f"search's ({', '.join(sorted(others))}), and are left out; --mix-environments takes them")
+    return kept, (told,)
+
+
 def _signature(row: Row, columns: Sequence[str]) -> tuple[str | None, ...]:
     """The environment's fingerprint of each column's value; None where its metric tells of none."""
     return tuple(row["measured"][column][3] if column in row["measured"] else None for column in columns)
 
 
-def latencies_compared(rows: Sequence[Row], study: StudyRow, mix_environments: bool) -> tuple[Comparison, ...]:
-    """Each two latency columns of a study, where at least three networks have both values.
+def columns_compared(rows: Sequence[Row], study: StudyRow, mix_environments: bool) -> tuple[Comparison, ...]:
+    """Each two columns of one metric, such as latencies on two devices, where three networks or more have both values,
+    above 0.
 
     Without `mix_environments`, each column's values are those of one environment, as in a front.
     """
-    names = [column.name for column in study.columns if column.metric == LATENCY]
+    measured = [column for column in study.columns if column.source != COST]
+    pairs_of_names = [(one.name, other.name) for one, other in combinations(measured, 2) if one.metric == other.metric]
     found = []
-    for first, second in combinations(names, 2):
+    for first, second in pairs_of_names:
         both = [row for row in rows if row["arch_id"] and _value(row, first) > 0 and _value(row, second) > 0]
         if not mix_environments:
             both, _ = of_one_environment(both, (first, second))

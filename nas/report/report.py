@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.errors import StoreError
 from nas.front import pareto_mask
+from nas.outcomes import COST_COLUMNS
 from nas.report.columns import (
     MEASUREMENTS,
     Column,
@@ -16,9 +17,9 @@ from nas.report.columns import (
     parameter_columns,
     report_columns,
 )
-from nas.report.environments import Comparison, latencies_compared, of_one_environment
-from nas.report.verified import Verified, by_place, cells, compared, keeps
-from nas.store.rows import StudyRow
+from nas.report.environments import Comparison, columns_compared, of_one_environment, of_the_search
+from nas.report.verified import Verified, broken, by_place, cells, compared
+from nas.store.rows import StudyRow, Verification
 from nas.store.store import Store
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Report:
         environments: fingerprint -> the machine, for those of the measurements.
         verified: what the last phase of a run found.
         notices: what a reader of the front must know.
-        comparisons: how the study's latency columns compare, each two of them.
+        comparisons: how the study's columns of one metric compare, each two of them.
     """
 
     study: StudyRow
@@ -64,33 +65,33 @@ def load_report(study: str, storage: str, params: bool = False, mix_environments
     """
     with Store.open(storage, read_only=True) as store:
         row = store.study(study)
-        rows = store.trial_rows(row)
+        rows, known, left_out = _verified_rows(store, row, mix_environments)
         comparable, notices = _comparable(rows, row, mix_environments)
-        frame, columns, verified = report_frame(store, row, rows, comparable, params)
+        frame, columns, verified = report_frame(store, row, rows, known, comparable, params)
         return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified,
-                      notices, latencies_compared(rows, row, mix_environments))
+                      (*notices, *left_out), columns_compared(rows, row, mix_environments))
 
 
 def read_frame(store: Store, study: StudyRow, params: bool, mix_environments: bool) -> pd.DataFrame:
     """The frame of `nas.read_report`."""
-    rows = store.trial_rows(study)
-    return report_frame(store, study, rows, _comparable(rows, study, mix_environments)[0], params)[0]
+    rows, known, _ = _verified_rows(store, study, mix_environments)
+    return report_frame(store, study, rows, known, _comparable(rows, study, mix_environments)[0], params)[0]
 
 
 def report_frame(
-    store: Store, study: StudyRow, rows: Sequence[Row], comparable: Sequence[bool], params: bool
+    store: Store, study: StudyRow, rows: Sequence[Row], known: Mapping[tuple[int, str], Verification],
+    comparable: Sequence[bool], params: bool,
 ) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
     """The frame of a study's rows, what its columns are, and what the verification makes of the search. On the front
     are only rows that are `comparable`.
     """
-    known = by_place(store.verifications(study))
     values: dict[str, Any] = {
         name: [row[name] for row in rows]
         for name in ("trial", "state", "outcome", "arch_id", "arch", "params", "macs", "flops", "activations",
                      "receptive_field", "duration_s")
     }
     values["message"] = [row["message"] or "" for row in rows]
-    values["feasible"] = [bool(row["feasible"]) for row in rows]
+    values["feasible"] = [row["feasible"] for row in rows]
     for name in ("global_ops", "unsupported_ops"):
         values[name] = ["; ".join(map(str, row[name] or ())) for row in rows]
     with_interval = set()
@@ -103,11 +104,7 @@ def report_frame(
     again = [column.name for column in metric_columns(study) if any(name == column.name for _, name in known)]
     for name in again:
         values |= cells(name, values["trial"], known)
-    before = _on_front(values, study, _both(values["feasible"], comparable))
-    values["feasible"] = [
-        feasible and keeps(study, trial, known)
-        for feasible, trial in zip(values["feasible"], values["trial"], strict=True)
-    ]
+    before = _on_front(values, study, _both([row["was_feasible"] for row in rows], comparable))
     eligible = _both(values["feasible"], comparable)
     values["pareto"] = _on_final_front(values, study, eligible, again, before) if known else before
     columns = report_columns(study, with_interval, again)
@@ -119,6 +116,33 @@ def report_frame(
     measured = [{name: found[:3] for name, found in row["measured"].items()} for row in rows]
     verified = compared(values["trial"], measured, known, before, values["pareto"])
     return _frame(values, columns), columns, verified
+
+
+def _verified_rows(
+    store: Store, study: StudyRow, mix_environments: bool
+) -> tuple[list[Row], dict[tuple[int, str], Verification], tuple[str, ...]]:
+    """The study's rows as its verification has them, the verified values, and a word on those that are left out."""
+    rows = store.trial_rows(study)
+    known, left_out = of_the_search(by_place(store.verifications(study)), rows, mix_environments)
+    return _judged(rows, study, known), known, left_out
+
+
+def _judged(
+    rows: Sequence[Row], study: StudyRow, known: Mapping[tuple[int, str], Verification]
+) -> list[Row]:
+    """The rows with `feasible` and `message` as the verification has them, and `was_feasible` as the search had it."""
+    judged: list[Row] = []
+    for row in rows:
+        was = bool(row["feasible"])
+        found: dict[str, Any] = {"feasible": was, "was_feasible": was}
+        if row["outcome"] == "ok":
+            searched = {name: value for name, (value, *_) in row["measured"].items()}
+            searched |= {name: row[name] for name in COST_COLUMNS}
+            told = broken(study, row["trial"], searched, known)
+            if told is not None:
+                found |= {"feasible": not told, "message": "; ".join(told)}
+        judged.append({**row, **found})
+    return judged
 
 
 def measurement_frame(store: Store, study: StudyRow) -> pd.DataFrame:
@@ -171,11 +195,14 @@ def _both(first: Sequence[bool], second: Sequence[bool]) -> list[bool]:
 def _comparable(
     rows: Sequence[Row], study: StudyRow, mix_environments: bool
 ) -> tuple[list[bool], tuple[str, ...]]:
-    """Whose values of the objectives compare with those of most others, and a word on whom the front leaves out."""
+    """Whose objectives and bounded columns compare with those of most others, and a word on whom the front leaves out.
+    """
     if mix_environments:
         return [True] * len(rows), ()
-    candidates = [row for row in rows if row["state"] == "COMPLETE" and row["outcome"] == "ok" and row["feasible"]]
-    kept, others = of_one_environment(candidates, list(study.objectives))
+    candidates = [row for row in rows if row["state"] == "COMPLETE" and row["outcome"] == "ok"
+                  and (row["feasible"] or row["was_feasible"])]
+    decisive = dict.fromkeys([*study.objectives, *(column for column, *_ in study.constraints)])
+    kept, others = of_one_environment(candidates, list(decisive))
     numbers = {row["trial"] for row in kept}
     comparable = [row["trial"] in numbers for row in rows]
     if not (left := len(candidates) - len(kept)):

@@ -66,7 +66,10 @@ def _nearest(report: Report) -> Iterator[str]:
     """For each constraint that no measured trial keeps, how near the nearest came."""
     units = {column.name: column.unit for column in report.columns}
     for column, operator, bound in report.study.constraints:
-        values = report.frame[column].dropna().astype("float64")
+        values = report.frame[column].astype("float64")
+        if (again := f"{column}_verified_{'high' if operator == '<=' else 'low'}") in report.frame:
+            values = report.frame[again].fillna(values)  # which is what the bound is held against
+        values = values.dropna()
         best = values.min() if operator == "<=" else values.max()
         if len(values) and (best > bound if operator == "<=" else best < bound):
             text = count if column in COST_COLUMNS else rounded

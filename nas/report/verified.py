@@ -52,17 +52,18 @@ class Verified:
 
     def correlation(self, column: str) -> tuple[int, float, float]:
         """How many trials of the column were measured again with success, and how the order of the search and that of
-        the verification agree: Spearman's rho and Kendall's tau-b. Both are NaN below three trials.
+        the verification agree: Spearman's rho and Kendall's tau-b. Both are NaN below three trials, and where all
+        values of one of the two are equal.
         """
         pairs = [
             (row.searched, row.found.value)
             for row in self.rows if row.found.column == column and row.found.value is not None
         ]
-        if len(pairs) < 3:
+        before, after = zip(*pairs, strict=True) if pairs else ((), ())
+        if len(pairs) < 3 or min(len(set(before)), len(set(after))) < 2:  # of which scipy warns on standard error
             return len(pairs), math.nan, math.nan
         from scipy.stats import kendalltau, spearmanr
 
-        before, after = zip(*pairs, strict=True)
         return len(pairs), float(spearmanr(before, after).statistic), float(kendalltau(before, after).statistic)
 
 
@@ -94,17 +95,24 @@ def final(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**replaced)
 
 
-def keeps(study: StudyRow, trial: int, known: Mapping[tuple[int, str], Verification]) -> bool:
-    """Whether the trial keeps every bound of a column that was measured again, with the worse end of its interval: a
-    network that is promised in 25 ms is in most processes.
+def broken(
+    study: StudyRow, trial: int, searched: Mapping[str, float | None], known: Mapping[tuple[int, str], Verification]
+) -> list[str] | None:
+    """The bounds that the trial breaks, in words; None where none of their columns was measured again.
+
+    What was measured again counts with the worse end of its interval, whatever the search saw: a network that is
+    promised in 25 ms is in most processes. All else counts as the search measured it.
     """
+    told, verified = [], False
     for column, operator, bound in study.constraints:
-        one = known.get((trial, column))
-        if one is None or one.low is None or one.high is None:
-            continue
-        if one.high > bound if operator == "<=" else one.low < bound:
-            return False
-    return True
+        one, value, how = known.get((trial, column)), searched.get(column), ""
+        if one is not None and one.low is not None and one.high is not None:
+            verified = True
+            value = one.high if operator == "<=" else one.low
+            how = f", verified {'up' if operator == '<=' else 'down'} to {value:.6g}"
+        if value is None or not (value <= bound if operator == "<=" else value >= bound):
+            told.append(f"breaks {column} {operator} {bound:.12g}{how}")
+    return told if verified else None
 
 
 def compared(

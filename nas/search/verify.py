@@ -16,6 +16,8 @@ from nas.cost.table import CostTable
 from nas.errors import MeasureError
 from nas.latency.faults import as_outcome
 from nas.latency.statistics import fresh_process_interval, median
+from nas.metrics import Estimate
+from nas.outcomes import NOT_ITS_FAULT, TRIED_TWICE
 from nas.search.columns import Column
 from nas.search.finalists import finalists
 from nas.search.prepare import Prepared
@@ -38,7 +40,7 @@ class _Finalist:
 
 def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], None]) -> None:
     """Measures the noisy columns of the finalists again, and keeps what was found; does nothing where there are none,
-    or where the same finalists were verified before.
+    or where the same finalists were verified before and no fault of the machine is left of that.
 
     An interruption leaves what the last verification found.
 
@@ -53,17 +55,19 @@ def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], N
     directions = {column.name: column.direction for column in noisy}
     members, others = finalists(store.trials(row), ready.spec.objectives, ready.spec.bounds, directions)
     chosen = [_Finalist(record, Architecture.parse(texts[record.number])) for record in (*members, *others)]
-    before = {found.trial for found in store.verifications(row)}
-    if chosen and {one.record.number for one in chosen} != before:
-        store.write_verifications(row, _measured_again(ready, noisy, chosen, tell))
+    before = store.verifications(row)
+    done = {found.trial for found in before} - {found.trial for found in before if found.outcome in NOT_ITS_FAULT}
+    if chosen and {one.record.number for one in chosen} != done:
+        store.write_verifications(row, _measured_again(store, ready, noisy, chosen, tell))
 
 
 def _measured_again(
-    ready: Prepared, noisy: Sequence[Column], chosen: Sequence[_Finalist], tell: Callable[[str], None]
+    store: Store, ready: Prepared, noisy: Sequence[Column], chosen: Sequence[_Finalist], tell: Callable[[str], None]
 ) -> list[Verification]:
     rng = random.Random(derived_seed(ready.spec.study.seed, len(chosen)))
     costs = CostTable()
     values: dict[tuple[int, str], list[float]] = {}
+    environments: dict[tuple[int, str], Mapping[str, object] | None] = {}
     failed: dict[tuple[int, str], tuple[str, str]] = {}
     for process in range(1, PROCESSES + 1):
         for column in noisy:
@@ -77,21 +81,23 @@ def _measured_again(
                 continue
             tell(f"verifying: {column.name}, process {process} of {PROCESSES}, {place} of {len(order)}")
             try:
-                values.setdefault(key, []).append(_asked(ready, column, one, costs))
+                found = _asked(ready, column, one, costs)
+                values.setdefault(key, []).append(found.value)
+                environments[key] = found.environment
             except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything
                 outcome, message = as_outcome(error)
-                if outcome == "contaminated" and key not in repeated:
+                if outcome in TRIED_TWICE and key not in repeated:
                     repeated.add(key)
                     order.append((one, column))  # once more, when the others are done
                 else:
                     failed[key] = (outcome, message)
     return [
-        _verification(key, values.get(key, []), failed.get(key))
+        _verification(key, values.get(key, []), failed.get(key), store.keep_environment(environments.get(key)))
         for key in sorted({*values, *failed})
     ]
 
 
-def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) -> float:
+def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) -> Estimate:
     question = column.question(
         ready.plugins, one.arch, count_architecture(one.arch, ready.plugins.blocks, costs), ready.spec.study.seed,
         _shorter(column, one.record.values[column.name]),
@@ -99,7 +105,7 @@ def _asked(ready: Prepared, column: Column, one: _Finalist, costs: CostTable) ->
     found = column.accept(ready.asking.estimate(question))
     if not 0 < found.value < float("inf"):
         raise MeasureError(f"the value is {found.value}", "nan")
-    return found.value
+    return found
 
 
 def _shorter(column: Column, searched: float) -> Mapping[str, object]:
@@ -112,10 +118,11 @@ def _shorter(column: Column, searched: float) -> Mapping[str, object]:
 
 
 def _verification(
-    key: tuple[int, str], values: Sequence[float], failed: tuple[str, str] | None
+    key: tuple[int, str], values: Sequence[float], failed: tuple[str, str] | None, environment: str | None
 ) -> Verification:
     trial, column = key
     if failed is not None:
-        return Verification(trial, column, failed[0], processes=tuple(values), message=failed[1])
+        return Verification(trial, column, failed[0], processes=tuple(values), message=failed[1],
+                            environment=environment)
     low, high = fresh_process_interval(values)
-    return Verification(trial, column, "ok", median(values), low, high, tuple(values))
+    return Verification(trial, column, "ok", median(values), low, high, tuple(values), environment=environment)

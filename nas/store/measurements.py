@@ -43,7 +43,7 @@ def add(connection: Connection, measurement: Measurement) -> int:
         message=measurement.message,
         conditions=conditions,
         reference_ratio=measurement.reference_ratio,
-        environment=_keep_environment(connection, measurement.environment),
+        environment=keep_environment(connection, measurement.environment),
         seconds=measurement.seconds,
         seed=measurement.seed,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -99,7 +99,7 @@ def read_samples(connection: Connection, measurement_id: int) -> dict[str, list[
     return {name: unpack(data, n) for name, n, data in rows}
 
 
-def _keep_environment(connection: Connection, environment: Mapping[str, object] | None) -> str | None:
+def keep_environment(connection: Connection, environment: Mapping[str, object] | None) -> str | None:
     """The fingerprint of an environment, which is kept where it is new."""
     if environment is None:
         return None

@@ -66,13 +66,14 @@ def measurement_rows(connection: Connection, study: StudyRow) -> list[Row]:
 
 
 def environment_rows(connection: Connection, study: StudyRow) -> dict[str, Mapping[str, object]]:
-    """Fingerprint -> environment, of those that the study's measurements were taken in."""
+    """Fingerprint -> environment, of those that the study's measurements and verifications were taken in."""
     link, of, environment = tables.trial_measurements.c, tables.measurements.c, tables.environments.c
+    again = tables.verifications.c
     used = (
         select(of.environment)
         .join_from(tables.trial_measurements, tables.measurements, of.id == link.measurement_id)
         .where(link.study_uuid == study.uuid)
-    )
+    ).union(select(again.environment).where(again.study_uuid == study.uuid))
     rows = connection.execute(
         select(tables.environments).where(environment.fingerprint.in_(used)).order_by(environment.fingerprint)
     )

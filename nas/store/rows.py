@@ -163,6 +163,7 @@ class Verification:
         low, high: the interval that holds the value of one more fresh process, see
             `nas.latency.statistics.fresh_process_interval`.
         processes: what each process measured.
+        environment: fingerprint of the machine; None where the metric tells of none, or nothing was measured.
     """
 
     trial: int
@@ -173,3 +174,4 @@ class Verification:
     high: float | None = None
     processes: tuple[float, ...] = ()
     message: str = ""
+    environment: str | None = None

@@ -255,6 +255,11 @@ class Store:
         with self._database.write() as connection:
             return measurements.add(connection, measurement)
 
+    def keep_environment(self, environment: Mapping[str, object] | None) -> str | None:
+        """The fingerprint of an environment, which is kept where it is new; None of none."""
+        with self._database.write() as connection:
+            return measurements.keep_environment(connection, environment)
+
     def samples(self, measurement_id: int) -> dict[str, list[float]]:
         """A measurement's series: the raw samples under "", others under the names of their conditions."""
         with self._database.read() as connection:

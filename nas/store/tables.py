@@ -137,4 +137,5 @@ verifications = Table(
     Column("outcome", String(32), nullable=False),
     Column("message", CleanText, nullable=False),
     Column("created_at", String(40), nullable=False),
+    Column("environment", String(16)),
 )

@@ -28,6 +28,7 @@ def write(connection: Connection, study: StudyRow, found: Iterable[Verification]
             "outcome": one.outcome,
             "message": one.message,
             "created_at": now,
+            "environment": one.environment,
         }
         for one in found
     ]
@@ -42,6 +43,7 @@ def read(connection: Connection, study: StudyRow) -> list[Verification]:
         select(tables.verifications).where(of.study_uuid == study.uuid).order_by(of.trial, of.column)
     )
     return [
-        Verification(of.trial, of.column, of.outcome, of.value, of.low, of.high, tuple(of.processes), of.message)
+        Verification(of.trial, of.column, of.outcome, of.value, of.low, of.high, tuple(of.processes), of.message,
+                     of.environment)
         for of in rows
     ]

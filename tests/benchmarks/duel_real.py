@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench.duel import MARGIN, MAX_PROCESSES
+from nas.bench.limits import MARGIN, MAX_PROCESSES
 from nas.bench.pair import PAIRS_SECONDS, task
 from nas.bench.verdict import Judgement, Rule, rule
 from nas.latency.options import LatencyOptions

@@ -87,6 +87,12 @@ def test_the_report_is_a_page_with_its_picture(tmp_path: Path) -> None:
         ([SMALL, "--paired"], "--paired: compares two networks, got 1"),
         ([SMALL, OTHER, "--paired", "--out", "r.md"], "--paired"),
         ([SMALL, OTHER, "--paired", "--batch", "1,2"], "--paired"),
+        ([SMALL, OTHER, "--paired", "--margin", "0"], "margin = 0.0: give a number above 0"),
+        ([SMALL, OTHER, "--paired", "--budget-s", "nan"], "budget_s = nan"),
+        ([SMALL, OTHER, "--paired", "--max-processes", "6"], "max_processes = 6: give a whole number from 7"),
+        ([SMALL, OTHER, "--margin", "0.05"], "--margin: is of a comparison of two networks; give --paired with it"),
+        ([SMALL, "--budget-s", "9"], "--budget-s: is of a comparison"),
+        ([SMALL, "--max-processes", "9"], "--max-processes: is of a comparison"),
     ],
 )
 def test_a_mistake_is_told_before_anything_is_measured(
@@ -103,6 +109,15 @@ def test_a_mistake_is_told_before_anything_is_measured(
     assert len(told.err.splitlines()) <= 4
     assert told.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_comparison_takes_its_margin_and_its_budget_from_the_command_line(tmp_path: Path) -> None:
+    told = ran(tmp_path, "bench", SMALL, SMALL, "--paired", "--device", "cpu", "--threads", "1", "--max-seconds", "0.5",
+               "--budget-s", "0.1", "--margin", "0.5", "--max-processes", "9")
+    assert told.returncode == 0, told.stderr
+    assert "undecided between" in told.stdout  # a single process decides nothing
+    assert "1 process, " in told.stdout
+    assert "--budget-s, in Python budget_s, allows more" in told.stdout
 
 
 def test_after_ctrl_c_what_was_measured_is_shown_and_written(tmp_path: Path) -> None:

@@ -114,10 +114,11 @@ def test_local_files_are_searched_and_reported(tmp_path: Path) -> None:
     check_report(read_csv(tmp_path))
 
 
-def test_the_blocks_of_an_installed_package_are_listed_with_their_origin(installed: Path, tmp_path: Path) -> None:
+def test_blocks_and_metrics_of_an_installed_package_are_listed_with_their_origin(installed: Path, tmp_path: Path) -> None:
     told = command("blocks", cwd=tmp_path, site=installed)
     assert told.returncode == 0, told.stderr
-    (line,) = [line for line in told.stdout.splitlines() if "nas_shufflenet" in line]
+    line, metric = [line for line in told.stdout.splitlines() if "nas_shufflenet" in line]
+    assert "nas-shufflenet 0.3.0: nas_shufflenet.weights" in metric
     assert "shuffle " in line
     assert "kernel: 3, 5" in line
     assert "nas-shufflenet 0.3.0: nas_shufflenet.shuffle" in line
@@ -130,7 +131,8 @@ def test_a_package_is_left_out_where_it_is_not_wanted(
     monkeypatch.setenv("NAS_DISABLE_PLUGINS", disabled)
     told = command("blocks", *option, cwd=tmp_path, site=installed)
     assert told.returncode == 0, told.stderr
-    assert "nas_shufflenet" not in told.stdout
+    assert "nas_shufflenet.shuffle" not in told.stdout
+    assert ("nas_shufflenet.weights" in told.stdout) is (disabled == "shuffle")
     assert "mbconv" in told.stdout
 
 

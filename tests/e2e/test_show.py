@@ -123,6 +123,54 @@ def test_blocks_are_listed_as_json(capsys: pytest.CaptureFixture[str], monkeypat
     assert told["broken"] == []
 
 
+POWER = """
+import nas
+
+def lacks(options):
+    if options.device == "cpu":
+        return "the meter is not installed; pip install 'meter[red]'"
+
+def fails(options):
+    raise OSError("no licence")
+
+@nas.hookimpl
+def nas_metrics():
+    return [nas.MetricSpec("power_w", "W", "minimize", 3, len, options={"meter": "usb0", "exact": True})]
+
+@nas.hookimpl
+def nas_runtimes():
+    return [nas.RuntimeSpec("metered", 2, len, check=lacks), nas.RuntimeSpec("broken", 1, len, check=fails)]
+"""
+
+
+def test_metrics_and_runtimes_are_listed_with_their_options_and_with_what_is_missing_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "power.py").write_text(POWER)
+    told = shown(capsys, monkeypatch, "blocks", "--plugin", str(tmp_path / "power.py"))
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if "│" in line]
+    assert ["power_w", "3", "W", "less", 'meter: "usb0"'] in [line[:5] for line in lines]
+    assert "exact: true" in [line[4] for line in lines if len(line) == 6]
+    by_name = {line[0]: line[2:4] for line in lines if len(line) == 5}
+    assert by_name["eager"] == ["cpu, cuda", "nothing"]
+    assert by_name["metered"] == ["cpu, cuda", "cpu: the meter is not installed; pip install 'meter[red]'"]
+    assert by_name["broken"] == ["cpu, cuda", "its check fails: OSError: no licence"]
+
+
+def test_metrics_and_runtimes_are_listed_as_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "power.py").write_text(POWER)
+    told = json.loads(shown(capsys, monkeypatch, "blocks", "--format", "json", "--plugin", str(tmp_path / "power.py")))
+    metrics, runtimes = ({spec["name"]: spec for spec in told[kind]} for kind in ("metrics", "runtimes"))
+    assert metrics["latency_ms"]["options"]["runtime"] == "eager"
+    assert (metrics["power_w"]["unit"], metrics["power_w"]["direction"]) == ("W", "minimize")
+    assert metrics["power_w"]["origin"] == str(tmp_path / "power.py")
+    assert runtimes["cuda_graph"]["devices"] == ["cuda"]
+    assert runtimes["eager"]["missing"] == {}
+    assert runtimes["metered"]["missing"] == {"cpu": "the meter is not installed; pip install 'meter[red]'"}
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_narrow_terminal_goes_without_columns_and_is_told_so_but_nothing_is_cut(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -106,16 +106,16 @@ def _table(report: Report, rows: Iterable[Mapping[Any, Any]], front: bool) -> It
 
 
 def _compared(report: Report) -> Iterator[str]:
-    """How the latency columns order and scale the same networks; nothing where there are no two of them."""
+    """How columns of one metric order and scale the same networks; nothing where there are no two of them."""
     if not report.comparisons:
         return
-    yield "<h2>Latencies compared</h2>"
+    yield "<h2>Columns compared</h2>"
     heads = "".join(f'<th class="number" scope="col">{head}</th>'
                     for head in ("networks", "Spearman", "Kendall", "median ratio"))
     yield f'<div class="wide"><table><thead><tr><th scope="col">columns</th>{heads}</tr></thead><tbody>'
     for found in report.comparisons:
         ranks = ["" if value is None else f"{value:.2f}" for value in (found.spearman, found.kendall)]
-        cells = "".join(f'<td class="number">{cell}</td>' for cell in (found.networks, *ranks, f"{found.ratio:.3g}"))
+        cells = "".join(f'<td class="number">{cell}</td>' for cell in (found.networks, *ranks, rounded(found.ratio)))
         yield f"<tr><td>{_text(f'{found.first} / {found.second}')}</td>{cells}</tr>"
     yield "</tbody></table></div>"
 

@@ -112,13 +112,13 @@ def _front(report: Report, short: Summary) -> list[str]:
 
 
 def _compared(report: Report) -> list[str]:
-    """How the latency columns order and scale the same networks."""
-    return ["## Latencies compared", "", *table(
+    """How columns of one metric order and scale the same networks."""
+    return ["## Columns compared", "", *table(
         ["columns", "networks", "Spearman", "Kendall", "median ratio"],
         [
             [in_markdown(f"{found.first} / {found.second}"), str(found.networks),
              *("" if ranks is None else f"{ranks:.2f}" for ranks in (found.spearman, found.kendall)),
-             f"{found.ratio:.3g}"]
+             rounded(found.ratio)]
             for found in report.comparisons
         ],
     )]

@@ -12,7 +12,7 @@ import pytest
 
 import nas
 from nas.bench import jobs
-from nas.bench.networks import begin, carry_out
+from nas.bench.networks import TRIED_AGAIN, begin, carry_out
 from nas.bench.request import Request, make_request
 from nas.bench.result import Bench
 from nas.errors import MeasureError, SpecError
@@ -95,7 +95,8 @@ def test_a_worker_that_dies_costs_one_network_its_rest_and_the_others_nothing() 
 def test_a_cost_is_kept_whatever_comes_after_it() -> None:
     cost = nas.count(SMALL)
     death = MeasureError("gone", "worker_died")
-    (row,) = carried_out(request(SMALL), Acted([{"cost": json.loads(json.dumps(dataclasses.asdict(cost)))}, death])).rows
+    told = {"cost": json.loads(json.dumps(dataclasses.asdict(cost)))}
+    (row,) = carried_out(request(SMALL), Acted([told, death], [death])).rows
     assert (row.cost, row.outcome) == (cost, "worker_died")
 
 
@@ -107,10 +108,43 @@ def test_a_network_without_a_latency_has_the_outcome_of_what_happened_first() ->
 
 
 def test_after_a_broken_device_the_next_network_gets_a_fresh_process() -> None:
-    worker = Acted([MeasureError("illegal memory access", "device_error")], [told(1)])
+    fault = MeasureError("illegal memory access", "device_error")
+    worker = Acted([told(1), fault], [told(1)])
     bench = carried_out(request(SMALL, OTHER), worker)
-    assert [row.outcome for row in bench.rows] == ["device_error", "ok"]
+    assert [row.outcome for row in bench.rows] == ["ok", "ok"]
     assert worker.kills == 1
+
+
+@pytest.mark.parametrize("outcome", TRIED_AGAIN)
+def test_what_may_be_no_fault_of_the_network_is_tried_again_in_a_fresh_process_and_told(outcome: str) -> None:
+    doing: list[str] = []
+    asked, worker = request(SMALL), Acted([MeasureError("gone", outcome)], [told(1), told(2)])
+    bench = begin(asked, worker)
+    (row,) = carry_out(bench, asked, worker, doing.append)
+    assert (row.outcome, row.message) == ("ok", "")
+    assert [timing.batch for timing in row.timings] == [1, 2]
+    assert worker.kills >= 1
+    label = nas.load(SMALL).arch_id
+    assert bench.notices == [f"{label} was measured in a second try, the first ended with {outcome}: gone"]
+    assert doing[-1] == f"{label}, tried again in a fresh process: gone"
+
+
+def test_a_failure_that_the_worker_lived_to_tell_is_tried_again_too() -> None:
+    hot = {"failed": "eager, batch 1: too hot", "outcome": "throttled"}
+    (row,) = carried_out(request(SMALL), Acted([hot], [told(1)])).rows
+    assert row.outcome == "ok"
+
+
+def test_what_fails_twice_has_the_outcome_of_the_second_time() -> None:
+    deaths = [[MeasureError(f"death {number}", "worker_died")] for number in (1, 2)]
+    bench = carried_out(request(SMALL, OTHER), Acted(*deaths, [told(1)]))
+    assert [(row.outcome, row.message) for row in bench.rows] == [("worker_died", "death 2"), ("ok", "")]
+    assert bench.notices == []
+
+
+def test_what_is_the_network_s_own_fault_is_not_tried_again() -> None:
+    bench = carried_out(request(SMALL, OTHER), Acted([MeasureError("NaN", "nan")], [told(1)]))
+    assert [row.outcome for row in bench.rows] == ["nan", "ok"]
 
 
 def test_roofs_that_cannot_be_measured_are_a_notice() -> None:

@@ -84,6 +84,40 @@ def test_the_terminal_shows_table_curve_roofs_and_notes(bench: Bench) -> None:
     assert "cpu (a CPU), float32, contiguous, 2 threads, up to 5 s a network" in text
 
 
+def shown(bench: Bench, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(rendered(bench))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_narrow_terminal_goes_without_columns_and_is_told_so_but_no_number_is_cut(bench: Bench, width: int) -> None:
+    text = shown(bench, width)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= width
+    for word in ("5.0 ±0.2", "worker_died", "400", "images/s"):
+        assert word in text
+    assert (f"left out, for a width of {width}: GMAC, activations" in text) is (width < 200)
+    assert "left out" not in shown(bench, 200)
+
+
+def test_a_long_name_goes_on_in_the_next_line_and_takes_no_column_away(bench: Bench) -> None:
+    long = "timm:" + 40 * "x" + ".in1k"
+    named = dataclasses.replace(bench, rows=[dataclasses.replace(bench.rows[0], network=long), *bench.rows[1:]])
+    text = shown(named, 160)
+    assert "left out" not in text
+    assert text.count("x") - shown(bench, 160).count("x") == 2 * 40  # in the table and in the curve, nothing is cut
+
+
+def test_of_many_batches_every_other_one_goes_first_and_the_ends_stay(bench: Bench) -> None:
+    batches = tuple(2**power for power in range(9))
+    conditions = dataclasses.replace(bench.conditions, batches=batches)
+    text = shown(dataclasses.replace(bench, conditions=conditions), 45)
+    [told_so] = [line for line in text.splitlines() if line.startswith("left out, for a width of 45: 2, 8")]
+    assert "1," not in told_so.partition(":")[2]
+    assert "256" not in told_so
+
+
 def test_the_page_says_what_its_columns_mean_and_keeps_the_machine_s_name_to_itself(bench: Bench) -> None:
     text = page(bench, "my roof.svg")
     assert text.startswith("# Networks on a CPU\n")

@@ -15,7 +15,8 @@ from torch import nn
 
 import nas
 import nas.bench.duel
-from nas.bench.duel import Limits, settle
+from nas.bench.duel import settle
+from nas.bench.limits import Limits
 from nas.errors import BlockError, MeasureError, NasError, SpecError
 from nas.latency.options import LatencyOptions
 from nas.plugins import load_plugins

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from nas.bench.duel_result import Duel, PairedProcess
 from nas.bench.duel_text import WIDTH, duel_text, strip
+from nas.bench.verdict import MOST_PROCESSES
 
 
 def process(ratio: float) -> PairedProcess:
@@ -38,11 +39,19 @@ def test_verdict_times_interval_and_effort_are_told() -> None:
         assert cell in text
 
 
-@pytest.mark.parametrize(("stopped_by", "remedy"), [("processes", "`max_processes` of nas.duel"), ("seconds", "`budget_s` of nas.duel")])
+@pytest.mark.parametrize(
+    ("stopped_by", "remedy"), [("processes", "--max-processes, in Python max_processes"), ("seconds", "--budget-s")]
+)
 def test_an_undecided_duel_says_what_would_decide_it(stopped_by: str, remedy: str) -> None:
     text = shown(replace(DUEL, verdict="undecided", low=0.9, stopped_by=stopped_by))  # type: ignore[arg-type]
     assert "undecided between resnet18 and resnet34" in text
-    assert remedy in text
+    assert remedy in " ".join(text.split())
+
+
+def test_what_as_many_processes_as_may_be_did_not_decide_is_not_sent_to_ask_for_more() -> None:
+    text = shown(replace(DUEL, verdict="undecided", stopped_by="processes", processes=(process(1.0),) * MOST_PROCESSES))
+    assert "a larger margin may be decided" in " ".join(text.split())
+    assert "--max-processes" not in text
 
 
 def test_an_interval_that_nobody_knows_is_not_printed() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.stats import binomtest, rankdata
 
-from nas.bench.duel import MARGIN, MAX_PROCESSES
+from nas.bench.limits import MARGIN, MAX_PROCESSES
 from nas.bench.signed_rank import interval_rank
 from nas.bench.verdict import ERROR, Judgement, rule
 

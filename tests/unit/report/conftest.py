@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -91,17 +91,20 @@ class Writer:
         else:
             self.optuna.tell(number, state=TrialState.FAIL)
 
-    def success(self, begun: TrialStart, accuracy: float, latency_ms: float, *, feasible: bool = True) -> None:
+    def success(self, begun: TrialStart, accuracy: float, latency_ms: float, *, feasible: bool = True,
+                message: str = "") -> None:
         number = self.begin(begun, kernel=5, repeats=2)
         measured = {
             "accuracy": self.measure(begun, "accuracy", accuracy, 0.013),
             "latency_ms": self.measure(begun, "latency_ms", latency_ms, 0.046),
             "naswot": self.measure(begun, "naswot", 123.456789012345),
         }
-        self.end(number, "ok", measured, feasible=feasible, values=[accuracy, latency_ms])
+        self.end(number, "ok", measured, feasible=feasible, message=message, values=[accuracy, latency_ms])
 
 
-def new_study(store: Store, name: str = NAME) -> StudyRow:
+def new_study(
+    store: Store, name: str = NAME, constraints: Sequence[tuple[str, str, float]] = (("params", "<=", 1e6),)
+) -> StudyRow:
     return store.create_study(
         name, ["maximize", "minimize"], ["accuracy", "latency_ms"], spec=SPEC,
         registry={"blocks": {
@@ -109,7 +112,7 @@ def new_study(store: Store, name: str = NAME) -> StudyRow:
             "ghost": {"version": 2, "digest": "ba9876543210", "origin": "ghost.py"},
         }},
         columns=COLUMNS, objectives={"accuracy": "maximize", "latency_ms": "minimize"},
-        constraints=(("params", "<=", 1e6),), nas_version="0.1.0",
+        constraints=constraints, nas_version="0.1.0",
     )
 
 
@@ -133,6 +136,17 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> str:
         writer.begin(start(SMALL, 500_000), repeats=3)                               # 6: still runs
         new_study(store, "digits_empty")
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def bounded(tmp_path: Path) -> str:
+    """The URL of a study with latency_ms <= 5: by the search, trial 0 keeps it, and trial 1, more accurate, does not."""
+    url = f"sqlite:///{tmp_path}/bounded.db"
+    with Store.open(url) as store:
+        writer = Writer(store, new_study(store, "bounded", (("latency_ms", "<=", 5.0),)))
+        writer.success(start(SMALL, 100), 0.8, 4.9)
+        writer.success(start(LARGE, 200), 0.9, 5.1, feasible=False, message="breaks latency_ms <= 5")
+    return url
 
 
 @pytest.fixture(scope="session")

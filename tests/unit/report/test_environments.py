@@ -1,4 +1,4 @@
-"""Values of several machines: one front, one environment; two latency columns, and how they compare."""
+"""Values of several machines: one front, one environment; two columns of one metric, and how they compare."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import nas
 from nas.cli import app
-from nas.report.environments import Comparison
+from nas.report.environments import Comparison, columns_compared
 from nas.report.render import render
 from nas.report.report import Report, load_report
 from nas.store.rows import ColumnRow, Measurement, StudyRow, TrialEnd, TrialStart
@@ -33,15 +33,19 @@ COLUMNS = (column("latency_ms", "latency_ms", "objective"), column("loss", "loss
 class Writer:
     """Writes successful trials of one study, each with values in an environment."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, constraints: tuple[tuple[str, str, float], ...] = ()) -> None:
         self.store = store
         self.study: StudyRow = store.create_study(
             "machines", ["minimize", "minimize"], ["latency_ms", "loss"], spec={}, registry={}, columns=COLUMNS,
-            objectives={"latency_ms": "minimize", "loss": "minimize"},
+            objectives={"latency_ms": "minimize", "loss": "minimize"}, constraints=constraints,
         )
         self.optuna = optuna.load_study(study_name="machines", storage=store.optuna)
 
-    def trial(self, environment: dict[str, str] | None, arch_id: str = "", **values: float) -> None:
+    def trial(
+        self, environment: dict[str, str] | None, arch_id: str = "", without: tuple[str, ...] = ("loss",),
+        **values: float,
+    ) -> None:
+        """Values in the environment, but those named in `without`, whose metric tells of none."""
         number = self.store.begin_trial(
             self.study, optuna.trial.create_trial(state=TrialState.RUNNING),
             TrialStart(arch_id or f"{len(self.store.trials(self.study)):012x}", "no text", 1, 1, 1, 1, "1x1"),
@@ -50,7 +54,7 @@ class Writer:
         measured = {
             name: self.store.add_measurement(Measurement(
                 f"{name} {number}", "0", name, 1, "ms", "ok", value,
-                environment=None if name == "loss" else environment))
+                environment=None if name in without else environment))
             for name, value in values.items()
         }
         self.store.end_trial(self.study, number, TrialEnd("ok", feasible=True), measured)
@@ -91,6 +95,18 @@ def test_values_of_an_environment_that_is_not_known_compare_with_none_that_is(st
     mixed(storage, HERE, HERE, None)
     assert front(storage) == [1]
     assert "in another one (not known)" in load_report("machines", storage).notices[0]
+
+
+@pytest.mark.parametrize(("constraints", "members"), [((), [2]), ((("server_ms", "<=", 9.0),), [1])])
+def test_what_is_bounded_is_of_one_environment_too(storage: str, constraints, members: list[int]) -> None:
+    """Whether a network keeps a bound is a question to the machine that it was measured on."""
+    with Store.open(storage) as store:
+        writer = Writer(store, constraints)
+        for place, environment in enumerate((HERE, HERE, THERE)):
+            writer.trial(environment, without=("loss", "latency_ms"), latency_ms=10.0 - place, loss=10.0 - place,
+                         server_ms=1.0)
+    assert front(storage) == members
+    assert front(storage, mix_environments=True) == [2]
 
 
 def test_one_environment_needs_no_word(storage: str) -> None:
@@ -153,6 +169,19 @@ def test_a_pair_out_of_order_lowers_both_correlations_as_their_definitions_say(s
     assert "rank correlation undefined" in str(report.comparisons[1])
 
 
+def test_columns_of_a_metric_that_a_plugin_brings_are_compared_and_costs_are_not() -> None:
+    def of(name: str, metric: str, source: str = "a plugin") -> ColumnRow:
+        return dataclasses.replace(column(name, metric, "column"), source=source)
+
+    columns = (of("here_w", "power_w"), of("there_w", "power_w"), of("loss", "loss"), of("params", "params", "cost"))
+    rows = [{"arch_id": str(n), "measured": {"here_w": (n, None, None, None), "there_w": (3.0 * n, None, None, None),
+                                             "loss": (n, None, None, None)}} for n in (1.0, 2.0, 3.0)]
+    study = StudyRow("u", "s", 1, "", "", {}, {}, columns, {}, ())
+    [found] = columns_compared(rows, study, mix_environments=False)
+    assert (found.first, found.second, found.ratio) == ("here_w", "there_w", pytest.approx(1 / 3))
+    assert "median ratio 0.3333" in str(found)
+
+
 def test_two_networks_are_too_few_to_compare(storage: str) -> None:
     assert compared(storage, (1.0, 2.0, 3.0), (2.0, 3.0, 4.0)).comparisons == ()
 
@@ -176,11 +205,11 @@ def test_a_network_that_was_tried_twice_counts_once(storage: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "told"), [
-    ("table", "latency_ms against server_ms: Spearman 1.00, Kendall 1.00, median ratio 0.5, over 3 networks"),
+    ("table", "latency_ms / server_ms, over 3 networks: Spearman 1.00, Kendall 1.00, median ratio 0.5"),
     ("md", r"| latency\_ms / server\_ms | 3 | 1.00 | 1.00 | 0.5 |"),
     ("html", "<td>latency_ms / server_ms</td><td class=\"number\">3</td><td class=\"number\">1.00</td>"),
 ])
 def test_every_page_shows_the_comparison(storage: str, name: str, told: str) -> None:
     report = compared(storage, (1.0, 2.0, 4.0), (2.0, 4.0, 3.0), (3.0, 6.0, 2.0))
     assert told in str(render(report, name))
-    assert "Latencies compared" not in str(render(dataclasses.replace(report, comparisons=()), name))
+    assert "Columns compared" not in str(render(dataclasses.replace(report, comparisons=()), name))

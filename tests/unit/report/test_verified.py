@@ -17,7 +17,7 @@ from nas.report.formats import as_html, as_markdown
 from nas.report.report import Report, load_report
 from nas.report.terminal import summary_table
 from nas.report.verification_text import verification
-from nas.report.verified import Again, Verified, by_place, keeps
+from nas.report.verified import Again, Verified, broken, by_place
 from nas.store.rows import StudyRow, Verification
 from nas.store.store import Store
 
@@ -79,13 +79,73 @@ def test_a_member_that_was_not_verified_stays_with_the_search_s_value(verified) 
 
 
 @pytest.mark.parametrize(
-    ("operator", "bound", "kept"),
-    [("<=", 4.6, True), ("<=", 4.59, False), (">=", 3.5, True), (">=", 3.51, False)],
+    ("operator", "bound", "told"),
+    [
+        ("<=", 4.6, []), ("<=", 4.59, ["breaks latency_ms <= 4.59, verified up to 4.6"]),
+        (">=", 3.5, []), (">=", 3.51, ["breaks latency_ms >= 3.51, verified down to 3.5"]),
+    ],
 )
-def test_a_bound_is_kept_by_the_worse_end_of_the_verified_interval(report: Report, operator, bound, kept) -> None:
+@pytest.mark.parametrize("searched", [1.25, 9.0])
+def test_a_bound_is_kept_by_the_worse_end_of_the_verified_interval_whatever_the_search_saw(
+    report: Report, operator, bound, told, searched
+) -> None:
     study: StudyRow = dataclasses.replace(report.study, constraints=(("latency_ms", operator, bound),))
-    assert keeps(study, 0, by_place([SLOWER])) is kept
-    assert keeps(study, 1, by_place([SLOWER])), "it was not measured again"
+    assert broken(study, 0, {"latency_ms": searched}, by_place([SLOWER])) == told
+    assert broken(study, 1, {"latency_ms": searched}, by_place([SLOWER])) is None, "it was not measured again"
+
+
+def test_beside_a_verified_bound_the_others_are_kept_or_broken_by_the_search_s_values(report: Report) -> None:
+    study = dataclasses.replace(report.study, constraints=(("params", "<=", 10.0), ("latency_ms", "<=", 5.0)))
+    assert broken(study, 0, {"params": 11, "latency_ms": 1.25}, by_place([SLOWER])) == ["breaks params <= 10"]
+    assert broken(study, 0, {"params": 10, "latency_ms": 1.25}, by_place([SLOWER])) == []
+
+
+BROKEN = Verification(0, "latency_ms", "ok", 4.9, 4.7, 5.2, (4.9, 4.9))
+KEPT = Verification(1, "latency_ms", "ok", 4.7, 4.5, 4.95, (4.7, 4.7))
+
+
+def verify(url: str, *found: Verification) -> Report:
+    with Store.open(url) as store:
+        store.write_verifications(store.study("bounded"), found)
+    return load_report("bounded", url)
+
+
+def test_what_was_verified_on_another_machine_decides_nothing_unless_they_are_mixed(bounded) -> None:
+    with Store.open(bounded) as store:
+        there = store.keep_environment({"cpu": "another"})
+    elsewhere = dataclasses.replace(BROKEN, environment=there)
+    report = verify(bounded, elsewhere, KEPT)
+    assert report.frame["feasible"].tolist() == [True, True], "trial 0 as the search measured it"
+    assert report.frame["latency_ms_verified"].isna().tolist() == [True, False]
+    [notice] = report.notices
+    assert notice == ("1 of 2 verified values were measured in another environment than the search's "
+                      f"({there}), and are left out; --mix-environments takes them")
+    mixed = load_report("bounded", bounded, mix_environments=True)
+    assert mixed.frame["feasible"].tolist() == [False, True]
+    assert mixed.notices == ()
+    assert there in mixed.environments
+
+
+def test_what_was_verified_on_the_machine_of_the_search_counts(bounded) -> None:
+    with Store.open(bounded) as store:
+        [here] = store.environment_rows(store.study("bounded"))
+    report = verify(bounded, dataclasses.replace(BROKEN, environment=here))
+    assert report.notices == ()
+    assert report.frame["feasible"].tolist() == [False, False]
+
+
+def test_a_near_miss_that_keeps_the_bound_once_verified_joins_the_front_and_who_breaks_it_says_so(bounded) -> None:
+    report = verify(bounded, BROKEN, KEPT)
+    assert report.frame["feasible"].tolist() == [False, True]
+    assert report.frame["pareto"].tolist() == [False, True]
+    assert report.frame["message"].tolist() == ["breaks latency_ms <= 5, verified up to 5.2", ""]
+    assert (report.verified.left, report.verified.joined) == ((0,), (1,))
+
+
+def test_where_nobody_keeps_a_bound_the_nearest_is_told_by_what_it_was_verified_to(bounded) -> None:
+    out = io.StringIO()
+    Console(file=out, width=160, force_terminal=False).print(summary_table(verify(bounded, BROKEN)))
+    assert "latency_ms <= 5: the nearest of 2 came to 5.1 ms" in out.getvalue()
 
 
 def test_one_that_failed_says_how_and_keeps_the_search_s_value(verified) -> None:
@@ -129,6 +189,14 @@ def test_ranks_are_compared_whatever_the_scale() -> None:
     same = Verified(tuple(row(trial, trial + 1.0, (trial + 1.0) ** 3) for trial in range(5)))
     assert same.correlation("t") == (5, pytest.approx(1.0), pytest.approx(1.0))
     assert same.correlation("other")[0] == 0
+
+
+def test_where_all_values_are_equal_there_is_no_order_to_compare() -> None:
+    rows = tuple(Again(1.0, None, None, Verification(trial, "t", "ok", 1.0 + trial)) for trial in range(4))
+    n, rho, tau = Verified(rows).correlation("t")
+    assert n == 4
+    assert math.isnan(rho)
+    assert math.isnan(tau)
 
 
 def test_every_report_for_people_has_it_and_no_text_of_others_acts(verified) -> None:

@@ -28,17 +28,20 @@ def slow(context):
         out.write(f"{os.getpid()} {context.arch.arch_id} {seed}\\n")
     if context.options["fails"] and context.arch.arch_id in "".join(before):
         raise nas.MeasureError("too hot", "throttled")
+    if context.options["dies"] and len(before) == 2:
+        os._exit(9)
     if context.options["moves"] and len(before) == 4:
         raise nas.MeasureError("moved", "contaminated")
     processes = list(dict.fromkeys([line.split()[0] for line in before] + [str(os.getpid())]))
-    return context.arch.stages[0].channels * (1 + processes.index(str(os.getpid())) / 10)
+    value = context.arch.stages[0].channels * (1 + processes.index(str(os.getpid())) / 10)
+    return nas.Estimate(value, environment={"cpu": "this one"})
 
 def channels(context):
     return context.arch.stages[0].channels
 
 @nas.hookimpl
 def nas_metrics():
-    options = {"log": "", "max_seconds": 8.0, "fails": False, "moves": False}
+    options = {"log": "", "max_seconds": 8.0, "fails": False, "moves": False, "dies": False}
     return [
         nas.MetricSpec("slow_ms", "ms", "minimize", 1, slow, options=options, seeded=False, noisy=True),
         nas.MetricSpec("channels", "channels", "maximize", 1, channels, cost="cheap", options={}, seeded=False),
@@ -114,6 +117,15 @@ def test_the_front_is_measured_again_side_by_side_in_fresh_processes_and_in_rand
         assert 0 < found.low < min(found.processes) < max(found.processes) < found.high
 
 
+def test_a_verification_knows_its_environment_which_is_the_search_s(study, run, verified, storage) -> None:
+    run(study(), 2)
+    with Store.open(storage, read_only=True) as store:
+        row = store.study("tiny")
+        [(fingerprint, environment)] = store.environment_rows(row).items()
+    assert environment == {"cpu": "this one"}
+    assert [found.environment for found in verified().values()] == [fingerprint] * 2
+
+
 def test_less_time_is_spent_on_it_where_the_metric_has_a_cap_of_it(study, run, log) -> None:
     run(study(), 4)
     caps = [float(cap) for *_, cap in log()]
@@ -137,12 +149,27 @@ def test_it_is_done_once_for_a_front_and_again_for_another_one(study, run, log, 
     assert sorted(verified()) == [0, 1, 2, 3]
 
 
-def test_a_failure_is_kept_with_its_outcome_and_costs_no_further_process(study, run, log, verified) -> None:
+def test_what_fails_twice_in_one_process_is_kept_with_its_outcome_and_costs_no_further_one(
+    study, run, log, verified
+) -> None:
     run(study(fails=True), 2)
-    assert len(log()) == 2 + 2
+    assert len(log()) == 2 + 2 * 2
     assert {(found.outcome, found.message, found.value) for found in verified().values()} == {
         ("throttled", "too hot", None)
     }
+
+
+def test_what_the_machine_failed_is_verified_again_by_the_next_run(study, run, log, verified) -> None:
+    run(study(fails=True), 2)
+    asked = len(log())
+    run(study(fails=True), 2)
+    assert len(log()) == asked + 2 * 2
+
+
+def test_a_worker_that_died_blames_no_network_that_lives_in_the_next_one(study, run, log, verified) -> None:
+    run(study(dies=True), 2)
+    assert [(found.outcome, len(found.processes)) for found in verified().values()] == [("ok", PROCESSES)] * 2
+    assert len(log()) == 2 + 2 * PROCESSES + 1
 
 
 def test_a_contaminated_measurement_is_taken_once_more_when_the_others_of_its_process_are_done(
