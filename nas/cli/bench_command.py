@@ -73,7 +73,7 @@ def command(
         check_out(out)
     batches = () if batch is None else parse_batches(batch)
     asked: dict[str, Any] = {"device": device, "dtype": dtype, "memory_format": memory_format,
-                             "threads": int(threads) if threads.isdecimal() else threads}
+                             "threads": int(threads) if threads.isdecimal() and len(threads) < 10 else threads}
     if isinstance(asked["threads"], str) and threads != LatencyOptions.threads:
         raise SpecError(f"--threads: {threads!r}: give a whole number from 1, or auto")
     given = {"margin": margin, "budget_s": budget_s, "max_processes": max_processes}

@@ -10,7 +10,7 @@ from nas.store.rows import TrialRecord
 
 MOST_MEMBERS = 20
 MOST_OTHERS = 4
-"""No more others than that, and no more than a half of the members."""
+"""No more others than that, and no more than a half of the members, where there are any."""
 NEAR = 0.1
 """How much better the noisy columns of an other may have been than they were measured."""
 
@@ -44,7 +44,7 @@ def finalists(
         if needed is not None:
             others.append((needed, record))
     nearest = sorted(others, key=lambda other: (other[0], other[1].number))
-    most = min(MOST_OTHERS, (len(front) + 1) // 2)
+    most = min(MOST_OTHERS, (len(front) + 1) // 2) if front else MOST_OTHERS
     return _spread(front, next(iter(objectives))), sorted((one for _, one in nearest[:most]), key=_number)
 
 

@@ -59,6 +59,11 @@ def test_a_bound_decides_who_is_a_member_and_a_near_miss_is_an_other() -> None:
     assert chosen(FRONT, (limit.model_copy(update={"bound": 8.0}),)) == ([1, 2], [])
 
 
+def test_where_all_were_too_slow_the_nearest_misses_may_turn_out_to_fit() -> None:
+    limit = Bound(column="latency_ms", operator="<=", bound=1.9)
+    assert chosen(FRONT, (limit,)) == ([], [2])
+
+
 def test_what_failed_or_was_not_measured_is_neither() -> None:
     partly = TrialRecord(4, "PRUNED", "f" * 12, "infeasible", None, "random", False, 1.0, {"latency_ms": 1.0})
     assert chosen([*FRONT, trial(3, 0.99, 1.0, "timeout"), partly]) == ([0, 1, 2], [])
