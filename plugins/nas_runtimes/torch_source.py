@@ -67,7 +67,7 @@ def written(program: ExportedProgram) -> tuple[str, list[Tensor]]:
         elif node.op == "call_function":
             if _is_assertion(node):
                 continue
-            name = names[node] = f"v{len(names)}"
+            name = names[node] = f"v{len(lines) - 1}"
             gone = [names[v] for v in node.all_input_nodes if last_use[v] is node and names[v].startswith("v")]
             freed = "".join(f"; {other} = None" for other in gone)
             lines.append(f"    {name} = {_call(node, names)}{freed}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from nas.choices import shown
 from nas.errors import MeasureError, SpecError
 
-HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9_:][A-Za-z0-9._:-]*")
+HOST = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9_:][A-Za-z0-9._:-]*(?<![^:]:)")
 MAX_LENGTH = 255
 PROCESSOR = re.compile(r"cpu|cuda(?::(\d{1,4}))?")
 PATH = re.compile(r"[A-Za-z0-9._/~][A-Za-z0-9._/~+-]*")

@@ -291,7 +291,7 @@ def governor() -> str | None:
 
 
 def board_limits() -> list[str]:
-    """What holds the CPU's clocks down at this moment: a Raspberry Pi's firmware tells, and Linux of its own governor."""
+    """What holds the CPU's clocks down now, as a Raspberry Pi's firmware tells, and Linux of its governor."""
     found = []
     mask = _text("/sys/devices/platform/soc/soc:firmware/get_throttled")
     with suppress(ValueError):
@@ -631,11 +631,11 @@ class OnnxNetwork:
             if lacks_graph(error):
                 said = str(error).strip().splitlines()[0]
                 raise UnfitError(f"onnxruntime {onnxruntime.__version__} is too old for the graph; pip install -U "
-                            f"onnxruntime there ({said})") from error
+                                 f"onnxruntime there ({said})") from error
             raise
         if place == "cuda" and self._session.get_providers()[0] != "CUDAExecutionProvider":
-            raise UnfitError("ONNX Runtime does not load its CUDA provider; it says why on standard error. CUDA and cuDNN "
-                        "have to be of the versions that it was built for")
+            raise UnfitError("ONNX Runtime does not load its CUDA provider; it says why on standard error. CUDA and "
+                             "cuDNN have to be of the versions that it was built for")
         [given] = self._session.get_inputs()
         x = numpy.frombuffer(full_input(request, image), dtype=request["dtype"]).reshape(request["shape"])
         names = [output.name for output in self._session.get_outputs()]
@@ -734,7 +734,8 @@ class TorchNetwork:
             with torch.inference_mode():
                 answers = [(answer[:1] if answer.dim() else answer).cpu().contiguous() for answer in self()]
         except AttributeError as error:
-            raise UnfitError(f"torch {torch.__version__} lacks an operator; install a newer one there ({error})") from error
+            said = f"torch {torch.__version__} lacks an operator; install a newer one there ({error})"
+            raise UnfitError(said) from error
         return [
             told(answer.shape, str(answer.dtype).partition(".")[2], bytes(answer.flatten().view(torch.uint8).tolist()))
             for answer in answers
@@ -894,8 +895,8 @@ def libraries(library: str, device: str) -> dict[str, str]:
     if library == "onnxruntime":
         found["numpy"] = str(importlib.import_module("numpy").__version__)
         if device != "cpu" and "CUDAExecutionProvider" not in module.get_available_providers():
-            raise UnfitError(f"onnxruntime {found[library]} has no CUDA provider; pip install onnxruntime-gpu there, in its "
-                        "place")
+            raise UnfitError(f"onnxruntime {found[library]} has no CUDA provider; pip install onnxruntime-gpu there "
+                             "in its place")
     if library == "torch" and device != "cpu":
         index = int(device.partition(":")[2])
         if not module.cuda.is_available() or index >= module.cuda.device_count():
