@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nas.runtimes import DeviceCall as DeviceCall
     from nas.runtimes import RuntimeOptions as RuntimeOptions
     from nas.runtimes import RuntimeSpec as RuntimeSpec
+    from nas.runtimes import Sent as Sent
     from nas.search.objective import Objective as Objective
     from nas.search.run import run as run
     from nas.zoo import load as load
@@ -80,6 +81,7 @@ _HOME = {
     "DeviceCall": "nas.runtimes",
     "RuntimeOptions": "nas.runtimes",
     "RuntimeSpec": "nas.runtimes",
+    "Sent": "nas.runtimes",
     "Objective": "nas.search.objective",
     "run": "nas.search.run",
     "load": "nas.zoo",

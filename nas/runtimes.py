@@ -18,7 +18,7 @@ class RuntimeOptions:
     """The conditions of a measurement, as a runtime is told them.
 
     Attributes:
-        device: "cpu", "cuda:0" and the like, or "ssh:HOST".
+        device: "cpu", "cuda:0" and the like, or another machine's CPU, "ssh:HOST", or GPU, "ssh:HOST/cuda:0".
         dtype: "float32", "float16" or "bfloat16".
         memory_format: "contiguous" or "channels_last".
         threads: threads that the CPU may compute with.
@@ -57,6 +57,28 @@ class DeviceCall:
         return self.run()
 
 
+SENT_TO = ("torch", "onnxruntime", "tensorrt")
+"""The libraries that can run a network on another machine."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A network as it travels to another machine, and what runs it there. It has one input.
+
+    Attributes:
+        library: "onnxruntime" or "tensorrt", of which `parts` is a serialised ONNX graph; or "torch", of which they are
+            Python source that defines `network(x, weights, device)`, returning the tuple of what the network answers,
+            and the bytes of all weights, one after the other.
+        parts: what is sent.
+        settings: plain values. "tf32" says whether float32 is multiplied in TF32 by the first two on a GPU. For torch,
+            "weights" has `dtype`, `shape` and `stride` of each, and `nas.latency.numerics.numerics` the rest.
+    """
+
+    library: str
+    parts: tuple[bytes, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
 def nothing(_options: RuntimeOptions) -> str | None:
     """Refuses nothing."""
     return None
@@ -77,12 +99,12 @@ class RuntimeSpec:
         prepare: `prepare(network, x, options)` compiles once and returns a function that runs the network on `x`
             and, on the CPU, has finished when it returns; or a `DeviceCall`. `network` is in eval mode and `x` of
             shape (batch, channels, height, width), both in their dtype and memory format and on their device already.
-        devices: the kinds of device that it knows: "cpu", "cuda", and "ssh" where it has a `graph`.
+        devices: the kinds of device that it knows: "cpu", "cuda", and "ssh" where it has a `sent`.
         check: why it cannot run networks under these conditions on this machine, and what to do about it, or None:
             a library that is not installed, a dtype that it lacks. Asked before anything is built.
         libraries: name -> version of what is behind it, torch apart; part of a measurement's key. Asked after `check`.
-        graph: `graph(network, x)` gives the network as a serialised ONNX graph with one input of the shape of `x`,
-            which ONNX Runtime is handed on another machine; None where it cannot be run there.
+        sent: `sent(network, x, options)` gives the network, which takes `x`, as it is sent to another machine; both are
+            on the CPU. None where it cannot be run there.
     """
 
     name: str
@@ -91,7 +113,7 @@ class RuntimeSpec:
     devices: frozenset[str] = frozenset({"cpu", "cuda"})
     check: Callable[[RuntimeOptions], str | None] = nothing
     libraries: Callable[[RuntimeOptions], Mapping[str, str]] = no_libraries
-    graph: Callable[[nn.Module, Tensor], bytes] | None = None
+    sent: Callable[[nn.Module, Tensor, RuntimeOptions], Sent] | None = None
 
 
 def broken_contract(spec: object) -> str | None:
@@ -108,8 +130,8 @@ def broken_contract(spec: object) -> str | None:
     devices: object = spec.devices
     if not isinstance(devices, Set) or not devices or not all(isinstance(kind, str) for kind in devices):
         return f"runtime '{spec.name}': devices must be a set of device kinds such as 'cpu', got {devices!r}"
-    if ("ssh" in devices) != callable(spec.graph):
-        return f"runtime '{spec.name}': 'ssh' must be among its devices where it has a graph to send, and only there"
+    if ("ssh" in devices) != callable(spec.sent):
+        return f"runtime '{spec.name}': 'ssh' must be among its devices where it has a sent, and only there"
     return None
 
 

@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from nas.errors import MeasureError
+from nas.latency.convert import converted
 from nas.latency.device import Device
 from nas.latency.faults import named
 from nas.latency.fold import TOLERANCE, Folding, difference, fold_batch_norms
 from nas.latency.options import Conditions, LatencyOptions, Shape
 from nas.latency.reference import reference_network
-from nas.latency.remote.there import There, graph_of
+from nas.latency.remote.there import There, sent_by
 from nas.latency.timing import Call
+from nas.runtimes import DeviceCall
 
 NARROW_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """As `TOLERANCE`, for types of 11 and 8 bits: an order of magnitude above what roundings add up to."""
@@ -52,7 +54,7 @@ def prepare_candidate(
         if options.fuse:  # in float32, whatever it is run in later: the scaled weights are rounded once
             ours = ours.to(device, torch.float32)
             folding = fold_batch_norms(ours, x[:1])
-        ours, x = _converted(ours, x, device, options)
+        ours, x = converted(ours, x, device, options.dtype, options.memory_format)
     with named(f"preparing runtime '{conditions.runtime.name}'"):
         call = conditions.runtime.prepare(ours, x, conditions.told)
     with named(running), torch.inference_mode():
@@ -66,31 +68,33 @@ def prepare_candidate(
 def send_candidate(
     network: nn.Module, input_shape: Shape, options: LatencyOptions, conditions: Conditions, seed: int, there: There
 ) -> Candidate:
-    """As `prepare_candidate`, on another machine: folded here, and sent as the graph that the runtime makes of it.
+    """As `prepare_candidate`, on another machine: folded and converted here, and sent as the runtime has it.
 
     All images of the input are equal, so that one of them has to be sent, and one answer to come back.
 
     Raises:
-        MeasureError: the graph cannot be made, or what is told of the machine's own run of it.
+        MeasureError: it cannot be expressed so, or what is told of the machine's own run of it.
     """
     running = f"running the network on {'x'.join(map(str, (options.batch, *input_shape)))} on {conditions.device}"
     ours = copy.deepcopy(network).to("cpu", torch.float32).eval().requires_grad_(False)
     image = torch.randn((1, *input_shape), generator=torch.Generator().manual_seed(seed), device="cpu")
-    with named("running the network here"), torch.inference_mode():
+    with named("running the network here"):
         folding = fold_batch_norms(ours, image) if options.fuse else Folding(0, 0)
-        expected = ours(image)
+        with torch.inference_mode():
+            expected = ours(image)
     with named(f"preparing runtime '{conditions.runtime.name}'"):
         x = image.repeat(options.batch, 1, 1, 1)
-        graph = graph_of(conditions.runtime, ours, x)
+        ours, x = converted(ours, x, "cpu", options.dtype, options.memory_format)
+        sent = sent_by(conditions.runtime, ours, x, conditions.told)
     with named(running):
-        output = there.take_candidate(graph, x, conditions.threads)
+        output, passes = there.take_candidate(sent, x, conditions.threads)
         warnings = (*folding.warnings, *_check_numbers(output), *_check_same(output, expected, conditions))
-    return Candidate(there.run, folding, warnings)
+    return Candidate(DeviceCall(there.run, passes), folding, warnings)
 
 
 def prepare_reference(options: LatencyOptions, device: Device) -> Call:
     """The reference in the candidate's dtype and memory format, but always eager: one yardstick for all runtimes."""
-    network, x = _converted(*reference_network(), device.torch_name, options)
+    network, x = converted(*reference_network(), device.torch_name, options.dtype, options.memory_format)
     return functools.partial(network.requires_grad_(False), x)
 
 
@@ -106,15 +110,6 @@ def memory_given_back(device: Device) -> Iterator[None]:
         raise
     if device.kind == "cuda":
         torch.cuda.empty_cache()
-
-
-def _converted(network: nn.Module, x: Tensor, device: str, options: LatencyOptions) -> tuple[nn.Module, Tensor]:
-    dtype = getattr(torch, options.dtype)
-    memory_format = torch.channels_last if options.memory_format == "channels_last" else torch.contiguous_format
-    network = network.to(device, dtype)
-    if memory_format == torch.channels_last:
-        network = network.to(memory_format=memory_format)
-    return network, x.to(device, dtype).to(memory_format=memory_format)
 
 
 def _check_numbers(output: object) -> tuple[str, ...]:
@@ -134,7 +129,7 @@ def _check_numbers(output: object) -> tuple[str, ...]:
 def _check_same(output: object, eager: object, conditions: Conditions) -> tuple[str, ...]:
     """A warning where a runtime's answer is not the network's own."""
     worst = difference(eager, output)
-    usual = TOLERANCE["cuda" if conditions.device.kind == "cuda" else "cpu"]
+    usual = TOLERANCE[conditions.device.processor]
     tolerance = NARROW_TOLERANCE.get(conditions.told.dtype, usual)
     if worst <= tolerance:
         return ()

@@ -10,7 +10,7 @@ from nas.choices import shown
 from nas.errors import MeasureError, SpecError, nearest
 from nas.latency import processor
 from nas.latency.faults import outcome_of
-from nas.latency.remote.host import host_of
+from nas.latency.remote.host import place_of
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -20,7 +20,8 @@ class Device:
     """A device that is there.
 
     Attributes:
-        torch_name: "cpu" or "cuda:0", as torch takes it, or "ssh:HOST".
+        torch_name: "cpu" or "cuda:0", as torch takes it, or "ssh:HOST" or
+            "ssh:HOST/cuda:0".
         name: what it is: "AMD EPYC", "NVIDIA L4"; of another machine, the host.
         notice: what the user should be told of the choice, or an empty string.
     """
@@ -34,18 +35,23 @@ class Device:
         """ "cpu", "cuda" or "ssh"."""
         return self.torch_name.partition(":")[0]
 
+    @property
+    def processor(self) -> str:
+        """ "cpu" or "cuda": what computes, on another machine too."""
+        return place_of(self.torch_name).kind if self.kind == "ssh" else self.kind
+
     def __str__(self) -> str:
         return self.torch_name
 
 
 def resolve_device(device: str) -> Device:
-    """The device that "auto", "cpu", "cuda", "cuda:1" or "ssh:HOST" means here.
+    """The device that "auto", "cpu", "cuda", "cuda:1", "ssh:HOST" or "ssh:HOST/cuda:1" means here.
 
     "auto" is the first CUDA device, or the CPU where there is none, which `notice` then says. A host is not asked yet
     whether it answers: `LatencyOptions.resolve` does that.
 
     Raises:
-        SpecError: no such device is known, it is not there, or HOST is no name of a host.
+        SpecError: no such device is known, it is not there, or what follows "ssh:" is no host.
     """
     import torch
 
@@ -65,9 +71,10 @@ def resolve_device(device: str) -> Device:
                             "give one that is there, or cpu, or auto")
         return _cuda(index)
     if isinstance(device, str) and device.startswith("ssh:"):
-        return Device(device, host_of(device))
+        place = place_of(device)
+        return Device(str(place), place.host)
     raise SpecError(f"device = {shown(device)}: unknown{nearest(str(device), ('auto', 'cpu', 'cuda'))}; "
-                    "give auto, cpu, cuda or cuda:N, or ssh:HOST")
+                    "give auto, cpu, cuda or cuda:N, or ssh:HOST or ssh:HOST/cuda:N")
 
 
 def local_device(device: str) -> Device:

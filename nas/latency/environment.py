@@ -125,17 +125,22 @@ def doubts(environment: Mapping[str, object], threads: int, waited: float = 0.0)
         yield after["unavailable"]
     if reasons := _either(state, "throttle_reasons"):
         yield f"the GPU was throttled: {', '.join(reasons)}"
+    if limits := _either(state, "board_limits"):
+        yield f"the clocks of the CPU were held down: {', '.join(limits)}"
     if others := _either(state, "foreign_processes"):
         yield f"other processes use this GPU: {', '.join(map(str, others))}"
 
 
 def throttled(environment: Mapping[str, object]) -> bool:
-    """Whether heat or failing power lowered the clocks of the GPU of a `joined` environment, before or after timing.
+    """Whether heat or failing power lowered the clocks of the GPU of a `joined` environment, or of another machine's
+    board, before or after timing.
 
     Its own power limit does not count: small cards run at theirs whenever they have work, it is part of the
     environment, and warned of.
     """
-    return any(reason in gpu.SEVERE for reason in _either(environment[STATE], "throttle_reasons"))
+    state = environment[STATE]
+    of_gpu = any(reason in gpu.SEVERE for reason in _either(state, "throttle_reasons"))
+    return of_gpu or bool(_either(state, "board_limits"))
 
 
 def _either(state: Any, fact: str) -> list[Any]:

@@ -175,10 +175,10 @@ def _measure_there(
 
     with there.link.alone:
         phase("preparing", PREPARING_LIMIT_S + 2 * SEND_LIMIT_S)
-        there.take_reference(conditions.runtime, conditions.threads)
+        there.take_reference(conditions.runtime, conditions.told)
         with torch.no_grad():
             candidate = send_candidate(network, input_shape, options, conditions, seed, there)
-        usual = there.link.memory.setdefault(("usual", conditions.threads), Usual())
+        usual = there.link.memory.setdefault(("usual", there.link.memory["reference"]), Usual())
         with there.held(lambda: phase("waiting for the device", None)), named("timing the network"):
             phase("timing", limit_s + ASK_LIMIT_S)
             before, begin = there.look()

@@ -30,7 +30,8 @@ class LatencyOptions:
     """The options of a latency column, and of `nas.measure`.
 
     Attributes:
-        device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:1", or "ssh:HOST", another machine.
+        device: "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:1"; on another machine its
+            CPU, "ssh:HOST", or its CUDA devices, "ssh:HOST/cuda:0".
         runtime: how the network is run: "eager", or the name of a plugin's runtime.
         batch: images a pass.
         dtype: "float32", "float16" or "bfloat16".
@@ -130,8 +131,7 @@ class LatencyOptions:
             there = There.on(device.torch_name)
             cores, cpus = there.environment["physical_cores"], there.environment["cpus"]
             told = replace(told, threads=self._threads(cores, cpus))
-            there.take_reference(runtime, told.threads)
-            libraries |= there.libraries
+            libraries |= there.take_reference(runtime, told)
         return Conditions(device, runtime, told, libraries)
 
     def _threads(self, cores: int, cpus: int) -> int:
@@ -146,7 +146,7 @@ class LatencyOptions:
 def _not_there(runtime: RuntimeSpec, device: Device) -> str:
     if device.kind == "ssh":
         return (f"runtime = {runtime.name!r}: it does not run on other machines, as {device} is; "
-                'give runtime = "onnxruntime"')
+                "give eager, onnxruntime or tensorrt")
     return (f"runtime = {runtime.name!r}: runs on {', '.join(sorted(runtime.devices))}, not on {device} "
             f"({device.name}); give another runtime or another device")
 

@@ -172,6 +172,6 @@ def _answered(
 def _seat(options: Mapping[str, object]) -> str:
     """Which worker: one for each GPU and each host that a column names, and one for all else."""
     device = str(options.get("device", ""))
-    if device == "cuda":  # another name of the first GPU, on which two processes would take each other's memory
-        return "cuda:0"
+    if device == "cuda" or (device.startswith("ssh:") and device.endswith("/cuda")):
+        return f"{device}:0"  # another name of the first GPU, on which two processes would take each other's memory
     return device if device.startswith(("cuda:", "ssh:")) else "auto"

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 from collections.abc import Iterable
+from typing import Any
 
 import nas
 
@@ -38,6 +39,14 @@ def versions(distributions: Iterable[str]) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def multiplies_in_tf32() -> bool:
+    """Whether torch convolves float32 in TF32 on CUDA, as the other libraries are told to do too."""
+    import torch
+
+    backends: Any = torch.backends  # of which not everything is typed
+    return bool(backends.cudnn.conv.fp32_precision == "tf32")
 
 
 def own_layout(options: nas.RuntimeOptions) -> str | None:

@@ -1,4 +1,4 @@
-"""Eager PyTorch: the network as it is, one kernel after the other."""
+"""Eager PyTorch: the network as it is, one kernel after the other; on another machine by the torch that is there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import nas
+from nas_runtimes.torch_source import torch_source
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -17,7 +18,19 @@ def prepare(network: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> Call
     return functools.partial(network, x)
 
 
+def libraries(options: nas.RuntimeOptions) -> dict[str, str]:
+    """Nothing but torch; for another machine, which tells of its own, the one that writes the source."""
+    import torch
+
+    return {"torch.export": str(torch.__version__)} if options.device.startswith("ssh:") else {}
+
+
 @nas.hookimpl
 def nas_runtimes() -> list[nas.RuntimeSpec]:
     """`eager`."""
-    return [nas.RuntimeSpec(name="eager", version=1, prepare=prepare)]
+    return [
+        nas.RuntimeSpec(
+            "eager", version=1, prepare=prepare, devices=frozenset({"cpu", "cuda", "ssh"}), libraries=libraries,
+            sent=torch_source,
+        )
+    ]

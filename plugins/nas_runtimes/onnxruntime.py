@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU, from its own wheel; on another machine from the one that is installed there."""
+"""ONNX Runtime on the CPU, from its own wheel; on another machine, and its GPU, from what is installed there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import nas
-from nas_runtimes.checks import missing, own_layout, unusable, versions
+from nas_runtimes.checks import missing, multiplies_in_tf32, own_layout, unusable, versions
 from nas_runtimes.onnx_graph import INPUT, NEEDS, onnx_graph
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def check(options: nas.RuntimeOptions) -> str | None:
     ):
         return reason
     if options.dtype != "float32":
-        return f"dtype = '{options.dtype}': ONNX Runtime computes in float32 on a CPU; give float32"
+        return f"dtype = '{options.dtype}': ONNX Runtime is timed in float32; give float32"
     return own_layout(options)
 
 
@@ -77,6 +77,11 @@ def libraries(options: nas.RuntimeOptions) -> dict[str, str]:
     return {"onnxruntime": str(onnxruntime.__version__), **versions(NEEDS)}
 
 
+def sent(network: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> nas.Sent:
+    """The graph, for another machine's CPU or for the CUDA provider there."""
+    return nas.Sent("onnxruntime", (onnx_graph(network, x),), {"tf32": multiplies_in_tf32()})
+
+
 def _elsewhere(options: nas.RuntimeOptions) -> bool:
     return options.device.startswith("ssh:")
 
@@ -87,6 +92,6 @@ def nas_runtimes() -> list[nas.RuntimeSpec]:
     return [
         nas.RuntimeSpec(
             "onnxruntime", version=1, prepare=prepare, devices=frozenset({"cpu", "ssh"}), check=check,
-            libraries=libraries, graph=onnx_graph,
+            libraries=libraries, sent=sent,
         )
     ]

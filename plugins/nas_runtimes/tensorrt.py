@@ -1,11 +1,14 @@
-"""TensorRT: an engine built for this GPU, its launches in one CUDA graph, so that the device alone is timed."""
+"""TensorRT: an engine built for this GPU, its launches in one CUDA graph, so that the device alone is timed.
+
+On another machine `nas.latency.remote.worker` does the same, with the TensorRT that is installed there.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import nas
-from nas_runtimes.checks import missing, own_layout, unusable, versions
+from nas_runtimes.checks import missing, multiplies_in_tf32, own_layout, unusable, versions
 from nas_runtimes.graphs import device_call
 from nas_runtimes.onnx_graph import INPUT, NEEDS, onnx_graph
 
@@ -27,9 +30,8 @@ def prepare(network: nn.Module, x: Tensor, options: nas.RuntimeOptions) -> nas.D
     from torch.utils._pytree import tree_leaves
 
     logger = tensorrt.Logger(tensorrt.Logger.ERROR)
-    backends: Any = torch.backends  # of which not everything is typed
     with torch.cuda.device(x.device), torch.inference_mode():
-        plan = build(onnx_graph(network, x), logger, tf32=backends.cudnn.conv.fp32_precision == "tf32")
+        plan = build(onnx_graph(network, x), logger, tf32=multiplies_in_tf32())
         runtime = tensorrt.Runtime(logger)  # which has to outlive its engines
         engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
@@ -81,16 +83,28 @@ def build(graph: bytes, logger: Any, *, tf32: bool) -> Any:
 
 def check(options: nas.RuntimeOptions) -> str | None:
     """All dtypes that the GPU has; the layout and the folding are its own."""
-    if reason := missing(("tensorrt", *NEEDS), "tensorrt") or unusable("tensorrt", "tensorrt"):
+    if options.device.startswith("ssh:"):
+        if reason := missing(NEEDS, "tensorrt"):
+            return reason
+        if "/cuda" not in options.device:
+            return f"it runs on CUDA devices, not on {options.device}'s CPU; give device = '{options.device}/cuda:0'"
+    elif reason := missing(("tensorrt", *NEEDS), "tensorrt") or unusable("tensorrt", "tensorrt"):
         return reason
     return own_layout(options)
 
 
-def libraries(_options: nas.RuntimeOptions) -> dict[str, str]:
-    """TensorRT, and what made the graph."""
+def libraries(options: nas.RuntimeOptions) -> dict[str, str]:
+    """TensorRT, and what made the graph; another machine tells of its own TensorRT."""
+    if options.device.startswith("ssh:"):
+        return versions(NEEDS)
     import tensorrt
 
     return {"tensorrt": str(tensorrt.__version__), **versions(NEEDS)}
+
+
+def sent(network: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> nas.Sent:
+    """The graph, of which an engine is built there."""
+    return nas.Sent("tensorrt", (onnx_graph(network, x),), {"tf32": multiplies_in_tf32()})
 
 
 @nas.hookimpl
@@ -98,6 +112,7 @@ def nas_runtimes() -> list[nas.RuntimeSpec]:
     """`tensorrt`."""
     return [
         nas.RuntimeSpec(
-            "tensorrt", version=1, prepare=prepare, devices=frozenset({"cuda"}), check=check, libraries=libraries
+            "tensorrt", version=1, prepare=prepare, devices=frozenset({"cuda", "ssh"}), check=check,
+            libraries=libraries, sent=sent,
         )
     ]

@@ -17,7 +17,7 @@ def spec(**changed: object) -> nas.RuntimeSpec:
 
 def test_the_fields_are_those_of_the_contract_in_their_order() -> None:
     assert [field.name for field in fields(nas.RuntimeSpec)] == [
-        "name", "version", "prepare", "devices", "check", "libraries", "graph"
+        "name", "version", "prepare", "devices", "check", "libraries", "sent"
     ]
 
 
@@ -50,9 +50,9 @@ def test_a_call_of_several_passes_calls_what_runs_them() -> None:
         ({"devices": "cpu"}, "runtime 'turbo': devices must be a set of device kinds such as 'cpu', got 'cpu'"),
         ({"devices": frozenset()}, "devices must be a set of device kinds such as 'cpu', got frozenset()"),
         ({"devices": {1}}, "devices must be a set of device kinds such as 'cpu', got {1}"),
-        ({"devices": {"ssh"}}, "runtime 'turbo': 'ssh' must be among its devices where it has a graph to send"),
-        ({"graph": len}, "runtime 'turbo': 'ssh' must be among its devices where it has a graph to send"),
-        ({"graph": 1, "devices": {"ssh"}}, "'ssh' must be among its devices where it has a graph to send"),
+        ({"devices": {"ssh"}}, "runtime 'turbo': 'ssh' must be among its devices where it has a sent"),
+        ({"sent": len}, "runtime 'turbo': 'ssh' must be among its devices where it has a sent"),
+        ({"sent": 1, "devices": {"ssh"}}, "'ssh' must be among its devices where it has a sent"),
         ({"devices": None}, "devices must be a set of device kinds such as 'cpu', got None"),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_good_setting_is_accepted(runtimes: RuntimeRegistry) -> None:
         ({"device": "gpu"}, "device = 'gpu'"),
         ({"device": "cuda:99"}, "device = 'cuda:99'"),
         ({"device": "ssh:-v"}, "device = 'ssh:-v'"),
-        ({"device": "ssh:jetson"}, "runtime = 'eager': it does not run on other machines, as ssh:jetson is"),
+        ({"device": "ssh:jetson/gpu"}, "give ssh:jetson for its CPU, or ssh:jetson/cuda:0"),
         ({"runtime": "egaer"}, "runtime = 'egaer': unknown (did you mean 'eager'?)"),
         ({"dtype": "float8"}, "dtype = 'float8'"),
         ({"batch": 0}, "batch = 0"),

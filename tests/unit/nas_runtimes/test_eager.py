@@ -12,7 +12,7 @@ from nas.plugins import load_plugins
 
 def test_it_is_registered_by_entry_point() -> None:
     runtimes = load_plugins().runtimes
-    assert runtimes["eager"].devices == {"cpu", "cuda"}
+    assert runtimes["eager"].devices == {"cpu", "cuda", "ssh"}
     assert "nas_runtimes.eager" in str(runtimes.origin("eager"))
 
 

@@ -233,7 +233,7 @@ def test_where_the_device_is_gone_too_it_is_the_worker_that_died(ready, evaluate
 
 @pytest.mark.parametrize(
     ("device", "worker"),
-    [("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("ssh:pi", "ssh:pi"), ("cpu", "auto"), ("", "auto")],
+    [("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("ssh:pi", "ssh:pi"), ("ssh:pi/cuda", "ssh:pi/cuda:0"), ("cpu", "auto"), ("", "auto")],
 )
 def test_one_worker_a_device_however_a_column_names_it(monkeypatch: pytest.MonkeyPatch, device: str, worker: str) -> None:
     asked: list[str] = []

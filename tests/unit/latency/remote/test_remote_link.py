@@ -19,6 +19,8 @@ from nas.latency.remote import link as room
 from nas.latency.remote.host import PYTHON_VARIABLE
 from nas.latency.remote.link import Link, link_to
 from nas.latency.remote.there import There
+from nas.plugins import load_plugins
+from nas.runtimes import RuntimeOptions
 
 if TYPE_CHECKING:
     from conftest import Server
@@ -49,37 +51,38 @@ def until_gone(pid: int) -> bool:
 
 def refused(link: Link, outcome: str) -> str:
     with pytest.raises(MeasureError) as caught:
-        link.ask("look")
+        link.ask("look", device="cpu")
     assert caught.value.outcome == outcome
     assert link.pid is None
     return str(caught.value)
 
 
 def test_one_connection_serves_one_question_after_the_other(link: Link) -> None:
-    first = link.ask("look")
-    assert link.ask("look")["state"]["process"] == first["state"]["process"]
-    facts = link.ask("describe")
+    first = link.ask("look", device="cpu")
+    assert link.ask("look", device="cpu")["state"]["process"] == first["state"]["process"]
+    facts = link.ask("describe", device="cpu")
     assert facts["cpus"] >= 1
-    assert facts["onnxruntime"]
+    assert link.ask("libraries", library="onnxruntime", device="cpu").keys() == {"onnxruntime", "numpy"}
 
 
 def test_a_failure_is_an_answer_and_the_worker_lives_on(link: Link) -> None:
-    process = link.ask("look")["state"]["process"]
+    process = link.ask("look", device="cpu")["state"]["process"]
     with pytest.raises(MeasureError, match="on loopback: .*there is no network to be timed") as caught:
         link.ask("time")
     assert caught.value.outcome == "invalid"
-    assert link.ask("look")["state"]["process"] == process
+    assert link.ask("look", device="cpu")["state"]["process"] == process
 
 
 def test_a_graph_that_is_none_is_invalid(link: Link) -> None:
     with pytest.raises(MeasureError) as caught:
-        link.ask("candidate", b"no graph", b"\0" * 12, threads=1, shape=[1, 3, 1, 1])
+        link.ask("candidate", b"\0" * 12, b"no graph", library="onnxruntime", device="cpu", threads=1,
+                 settings={"tf32": False}, shape=[1, 3, 1, 1], stride=[3, 1, 1, 1], dtype="float32")
     assert caught.value.outcome == "invalid"
 
 
 def test_what_a_login_shell_prints_is_passed_over(server: Server, link: Link) -> None:
     server.write_python(NOISY_SHELL)
-    assert link.ask("look")["state"]["process"]
+    assert link.ask("look", device="cpu")["state"]["process"]
 
 
 def test_what_is_no_message_is_the_machines_fault(server: Server, link: Link) -> None:
@@ -118,13 +121,17 @@ def test_a_python_that_is_too_old(server: Server, link: Link) -> None:
     assert "is older than 3.9" in refused(link, "device_error")
 
 
-def test_a_python_without_onnxruntime(server: Server) -> None:
+@pytest.mark.parametrize(("runtime", "library"), [
+    ("onnxruntime", "onnxruntime"), ("eager", "torch"),
+])
+def test_a_python_without_the_library(server: Server, runtime: str, library: str) -> None:
     server.write_python(WITHOUT_LIBRARIES)
     there = link_to("loopback")
     there.close()
-    with pytest.raises(MeasureError, match="No module named '(onnxruntime|numpy)'") as caught:
-        There.on("ssh:loopback")
+    with pytest.raises(MeasureError, match=f"No module named '({library}|numpy)'") as caught:
+        There.on("ssh:loopback").take_reference(load_plugins().runtimes[runtime], RuntimeOptions("ssh:loopback"))
     assert caught.value.outcome == "device_error"
+    assert f"pip install {library} there" in str(caught.value)
     assert PYTHON_VARIABLE in str(caught.value)
     there.close()
 
@@ -155,31 +162,31 @@ def test_a_machine_without_ssh(link: Link, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_worker_that_is_killed_has_died_and_the_next_question_starts_another(link: Link) -> None:
-    process = link.ask("look")["state"]["process"]
+    process = link.ask("look", device="cpu")["state"]["process"]
     link.memory["environment"] = "of the first"
     os.kill(process, signal.SIGKILL)
     told = refused(link, "worker_died")
     assert 'while it did "look"' in told
     assert link.memory == {}
-    assert link.ask("look")["state"]["process"] != process
+    assert link.ask("look", device="cpu")["state"]["process"] != process
 
 
 def test_waiting_for_the_cores_is_told_and_has_no_limit(link: Link, server: Server) -> None:
     other = Link("loopback")
-    other.ask("hold")
+    other.ask("hold", device="cpu")
     entered: list[str] = []
 
     def let_go(phase: str) -> None:
         entered.append(phase)
         threading.Timer(0.5, other.close).start()
 
-    link.ask("hold", limit_s=20.0, entered=let_go)
+    link.ask("hold", device="cpu", limit_s=20.0, entered=let_go)
     assert entered == ["waiting for the device"]
     link.ask("release")
 
 
 def test_closing_ends_the_worker(link: Link) -> None:
-    process = link.ask("look")["state"]["process"]
+    process = link.ask("look", device="cpu")["state"]["process"]
     link.close()
     assert until_gone(process)
 
@@ -187,7 +194,7 @@ def test_closing_ends_the_worker(link: Link) -> None:
 def test_the_worker_ends_with_the_process_that_asked_though_it_is_killed(server: Server) -> None:
     code = (
         "import time; from nas.latency.remote.link import Link; link = Link('loopback');"
-        "print(link.ask('look')['state']['process'], flush=True); time.sleep(600)"
+        "print(link.ask('look', device='cpu')['state']['process'], flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as ours:
         assert ours.stdout is not None

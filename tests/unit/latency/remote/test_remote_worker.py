@@ -106,16 +106,16 @@ def test_its_clock_times_calls_as_the_room_does() -> None:
     assert len(log) == 7
 
 
-def test_it_is_written_for_python_3_9_and_imports_nothing_but_its_library_and_onnxruntime() -> None:
+def test_it_is_written_for_python_3_9_and_imports_nothing_but_its_library_and_what_runs_networks() -> None:
     tree = ast.parse(SOURCE.read_text(), feature_version=(3, 9))
     imported = {
         name.split(".")[0]
         for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)
         for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [each.name for each in node.names])
     }
-    assert imported - set(sys.stdlib_module_names) == {"onnxruntime", "numpy"}
+    assert imported - set(sys.stdlib_module_names) == {"onnxruntime", "numpy", "torch", "tensorrt"}
     outer = {name for node in tree.body if isinstance(node, ast.Import) for name in [each.name for each in node.names]}
-    assert not outer & {"onnxruntime", "numpy"}  # so that their absence is an answer
+    assert not outer & {"onnxruntime", "numpy", "torch", "tensorrt"}  # so that their absence is an answer
 
 
 def test_facts_of_the_machine_are_those_of_the_room() -> None:
@@ -159,6 +159,9 @@ def test_its_locks_are_those_of_the_room() -> None:
     (ModuleNotFoundError("No module named 'onnxruntime'"), "device_error"),
     (OSError("/tmp/nas-locks-0: not of this user"), "device_error"),
     (ValueError("unsupported"), "invalid"),
+    (worker.UnfitError("no GPU"), "device_error"),
+    (RuntimeError("CUDA error: an illegal memory access was encountered"), "device_error"),
+    (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),
 ])
 def test_what_goes_wrong_has_a_word_of_the_report(error: Exception, word: str) -> None:
     assert worker.outcome_of(error) == word

@@ -81,7 +81,7 @@ def test_two_machines_are_two_columns_and_two_environments(server: Server, tmp_p
     ("port", "ssh loopback failed"),
     ("key", "Permission denied"),
     ("python", "No module named"),
-    ("runtime", 'give runtime = "onnxruntime"'),
+    ("runtime", 'give eager, onnxruntime or tensorrt'),
     ("host", "give ssh:HOST with a host as ssh takes it"),
 ])
 def test_what_does_not_answer_is_told_before_the_study_starts(
@@ -96,7 +96,7 @@ def test_what_does_not_answer_is_told_before_the_study_starts(
     written(
         tmp_path,
         device="ssh:-oProxyCommand=id" if broken == "host" else "ssh:loopback",
-        runtime="eager" if broken == "runtime" else "onnxruntime",
+        runtime="openvino" if broken == "runtime" else "onnxruntime",
     )
     ran = run(tmp_path)
     assert ran.returncode == 2
