@@ -202,6 +202,22 @@ def event_timer(begin: Callable[[], object], end_s: Callable[[], float]) -> Time
     return timer
 
 
+def synchronised_timer(wait: Callable[[], object]) -> Timer:
+    """Seconds a call on the host's clock, of calls that a device goes on with: until `wait` says that it is done."""
+
+    def timer(call: Call, repeats: int = 1) -> float:
+        total_ns = 0
+        for _ in range(repeats):
+            wait()
+            begin = time.perf_counter_ns()
+            call()
+            wait()
+            total_ns += time.perf_counter_ns() - begin
+        return total_ns / 1e9 / repeats
+
+    return timer
+
+
 def unknown() -> float:
     """How busy this process was, where a device computes."""
     return math.nan
@@ -692,9 +708,7 @@ class TorchNetwork:
         self.timer: Timer = host_timer
         if device.type == "cuda":
             torch.cuda.set_device(device)
-            event: Any = torch.cuda.Event  # untyped
-            self._begin, self._end = (event(enable_timing=True) for _ in range(2))
-            self.timer = event_timer(self._mark, self._end_s)
+            self.timer = synchronised_timer(torch.cuda.synchronize)
         self.around = torch.inference_mode
         with torch.inference_mode():
             self._x = self._tensor(full_input(request, image), request)
@@ -713,15 +727,6 @@ class TorchNetwork:
         flat = torch.frombuffer(bytearray(values), dtype=dtype) if values else torch.empty(0, dtype=dtype)
         laid_out = torch.empty_strided(facts["shape"], facts["stride"], dtype=dtype, device=self._device)
         return laid_out.copy_(flat.reshape(facts["shape"]))
-
-    def _mark(self) -> None:
-        self._torch.cuda.synchronize()
-        self._begin.record()
-
-    def _end_s(self) -> float:
-        self._end.record()
-        self._end.synchronize()
-        return float(self._begin.elapsed_time(self._end)) / 1e3
 
     def __call__(self) -> Any:
         """One pass; on a CPU it has finished on return."""

@@ -165,3 +165,12 @@ def test_its_locks_are_those_of_the_room() -> None:
 ])
 def test_what_goes_wrong_has_a_word_of_the_report(error: Exception, word: str) -> None:
     assert worker.outcome_of(error) == word
+
+
+def test_a_call_that_a_device_goes_on_with_is_waited_for_before_and_after(
+    monkeypatch: pytest.MonkeyPatch, clock: FakeClock
+) -> None:
+    monkeypatch.setattr(worker.time, "perf_counter_ns", clock.ns)
+    timer = worker.synchronised_timer(clock.call(itertools.cycle([5.0, 0.2])))
+    assert timer(clock.call(0.1)) == pytest.approx(0.3), "0.1 to launch it, 0.2 until it is done"
+    assert timer(clock.call(0.1), repeats=3) == pytest.approx(0.3)
