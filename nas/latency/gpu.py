@@ -26,6 +26,16 @@ SEVERE = frozenset(_REASONS) - {"sw_power_cap"}
 """Reasons that speak of a card that is too hot, or gets too little power."""
 
 
+def count() -> int:
+    """How many CUDA devices this process may use, without a context on any: the owner of a study may ask, too.
+
+    Torch asks NVIDIA's library, or, where that is not there, the driver.
+    """
+    import torch
+
+    return torch.cuda.device_count()
+
+
 @contextmanager
 def _library() -> Iterator[Any]:
     import pynvml
