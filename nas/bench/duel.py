@@ -17,6 +17,7 @@ from nas.bench.pair import task
 from nas.bench.verdict import Judgement, Rule, rule
 from nas.choices import shown
 from nas.errors import MeasureError, SpecError
+from nas.latency import gpu
 from nas.latency.device import local_device
 from nas.latency.environment import STATE, lasting
 from nas.latency.options import LatencyOptions, find_runtime
@@ -102,7 +103,7 @@ def settle(
     """`duel` with options that were checked and plugins that were loaded already; raises what it raises."""
     runtime = find_runtime(options.runtime, plugins.runtimes)
     networks = [_network(a, plugins), _network(b, plugins)]
-    if local_device(options.device).kind == "cpu":  # a GPU is asked by the processes alone: this one never uses it
+    if not _may_be_gpu(options.device) and local_device(options.device).kind == "cpu":
         options.resolve(runtime, [network.input_shape for network in networks])
     texts = [str(network) for network in networks]
     judge = rule(limits.max_processes, limits.margin)
@@ -119,6 +120,11 @@ def settle(
         if stopped_by is not None:
             return _result((a, b), networks, judgement, seen, limits, elapsed, stopped_by)
     raise AssertionError("the last process ends a duel")
+
+
+def _may_be_gpu(device: str) -> bool:
+    """Whether the processes alone may ask the device: its name already would cost this one a CUDA context."""
+    return device.startswith(("auto", "cuda")) and gpu.count() > 0
 
 
 def _network(network: Network, plugins: Plugins) -> Architecture | Opaque:

@@ -24,6 +24,13 @@ BUSY = 0.25
 """CPUs that others may take beyond the idle ones before that is worth a warning: the clock ticks are coarse."""
 
 
+UNTOLD = {
+    "throttle_reasons": "whether the GPU was throttled",
+    "other_processes": "whether other processes use this GPU",
+}
+"""Facts of a GPU that are worth a warning where they are None, and what is unknown then."""
+
+
 def describe(device: Device) -> dict[str, object]:
     """Facts that last, and under `STATE` those of this moment; plain values that JSON can hold.
 
@@ -82,8 +89,8 @@ def _cuda(device: Device) -> tuple[dict[str, object], dict[str, object]]:
     backends: Any = torch.backends  # of which not everything is typed
     card = torch.cuda.get_device_properties(device.torch_name)
     uuid = str(card.uuid)
+    free, total = torch.cuda.mem_get_info(device.torch_name)  # makes a context: this process is one of the GPU's now
     lasting, now, unavailable = gpu.facts(uuid)
-    free, total = torch.cuda.mem_get_info(device.torch_name)
     if unavailable:
         now["unavailable"] = unavailable
     of_gpu = {
@@ -111,24 +118,31 @@ def joined(before: Mapping[str, object], after: Mapping[str, object], foreign: f
 
 def doubts(environment: Mapping[str, object], threads: int, waited: float = 0.0) -> Iterator[str]:
     """What in the state of a `joined` environment speaks against what was measured in it, with `threads` threads, of
-    which none had a CPU for the share `waited` of the time.
+    which none had a CPU for the share `waited` of the time. On a GPU one thread launches, whatever `threads` are.
     """
     state: Any = environment[STATE]
     cpus: Any = environment["cpus"]
     foreign, after = state["foreign_cpus"], state["after"]
     if waited > WAITED:
         yield f"for {waited:.0%} of the time it waited for a CPU"
-    if foreign is not None and foreign + threads > cpus + BUSY:
-        yield (f"other processes kept {foreign:g} of {cpus} CPUs busy while {threads} threads were timed: "
+    on_gpu = "gpu_uuid" in environment
+    if foreign is not None and foreign + (1 if on_gpu else threads) > cpus + BUSY:
+        timed = "one thread launched the GPU's work" if on_gpu else f"{threads} threads were timed"
+        yield (f"other processes kept {foreign:g} of {cpus} CPUs busy while {timed}: "
                "this is the latency of a busy machine")
     if after.get("unavailable"):
         yield after["unavailable"]
+    for fact, unknown in UNTOLD.items():
+        if fact in after and after[fact] is None:
+            yield f"{unknown} is unknown: its driver does not tell"
     if reasons := _either(state, "throttle_reasons"):
         yield f"the GPU was throttled: {', '.join(reasons)}"
     if limits := _either(state, "board_limits"):
         yield f"the clocks of the CPU were held down: {', '.join(limits)}"
     if others := _either(state, "foreign_processes"):
         yield f"other processes use this GPU: {', '.join(map(str, others))}"
+    elif count := max(state[moment].get("other_processes") or 0 for moment in ("before", "after")):
+        yield f"other processes use this GPU: {count}, whose numbers this container hides"
 
 
 def throttled(environment: Mapping[str, object]) -> bool:

@@ -13,6 +13,9 @@ from typing import Any
 
 UNAVAILABLE = "GPU clocks, temperature, throttling and other processes are unknown: {cause}"
 
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+FIRST_PID_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO of the kernel's proc_ns.h
+
 _REASONS = {
     "hw_slowdown": 0x08,
     "hw_thermal_slowdown": 0x40,
@@ -24,6 +27,16 @@ _REASONS = {
 
 SEVERE = frozenset(_REASONS) - {"sw_power_cap"}
 """Reasons that speak of a card that is too hot, or gets too little power."""
+
+
+def count() -> int:
+    """How many CUDA devices this process may use, without a context on any: the owner of a study may ask, too.
+
+    Torch asks NVIDIA's library, or, where that is not there, the driver.
+    """
+    import torch
+
+    return torch.cuda.device_count()
 
 
 @contextmanager
@@ -42,7 +55,7 @@ def facts(uuid: str) -> tuple[dict[str, object], dict[str, object], str | None]:
 
     `uuid` is the GPU's, as torch tells it, since indices differ between torch and the library. The first mapping
     (driver, power limit, maximal clocks, MIG, MPS) lasts; the second (clocks, temperature, throttle reasons, processes
-    other than this one) is of this moment.
+    other than this one) is of this moment. This process has a CUDA context on that GPU.
     """
     try:
         with _library() as nvml:
@@ -93,12 +106,34 @@ def _momentary(nvml: Any, handle: Any) -> dict[str, object]:
     mask = _asked(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
     if mask is None:  # its name before driver 535
         mask = _asked(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle))
-    processes = _asked(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
+    pids = _asked(nvml, lambda: [each.pid for each in nvml.nvmlDeviceGetComputeRunningProcesses(handle)])
     return {
         "sm_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
         "memory_clock_mhz": _asked(nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)),
         "temperature_c": _asked(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
         "throttle_reasons": None if mask is None else [name for name, bit in _REASONS.items() if mask & bit],
-        "foreign_processes": None if processes is None else sorted(p.pid for p in processes if p.pid != os.getpid()),
+        **_others(pids),
     }
+
+
+def _others(pids: list[int] | None) -> dict[str, object]:
+    """How many other processes use the GPU, and which: None where that is not told.
+
+    In a container the driver may tell the host's numbers, or none. One of those is this process then; nobody here can
+    know which.
+    """
+    if not pids and (pids is None or _in_container()):
+        return {"other_processes": None, "foreign_processes": None}
+    if os.getpid() not in pids and _in_container():
+        return {"other_processes": len(pids) - 1, "foreign_processes": [] if len(pids) == 1 else None}
+    others = sorted(pid for pid in pids if pid != os.getpid())
+    return {"other_processes": len(others), "foreign_processes": others}
+
+
+def _in_container() -> bool:
+    """Whether processes have other numbers here than on the host: Linux numbers its first namespace so."""
+    try:
+        return PID_NAMESPACE.stat().st_ino != FIRST_PID_NAMESPACE
+    except OSError:  # not Linux
+        return False
 

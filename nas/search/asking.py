@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from nas.arch import Architecture
 from nas.cost.result import Cost
 from nas.errors import MeasureError, SpecError
+from nas.latency import gpu
 from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
 from nas.outcomes import NEEDS_A_FRESH_WORKER
 from nas.plugins import Plugins
@@ -170,8 +171,10 @@ def _answered(
 
 
 def _seat(options: Mapping[str, object]) -> str:
-    """Which worker: one for each GPU and each host that a column names, and one for all else."""
+    """Which worker: one for each GPU and each host that a column means, and one for all else."""
     device = str(options.get("device", ""))
-    if device == "cuda" or (device.startswith("ssh:") and device.endswith("/cuda")):
-        return f"{device}:0"  # another name of the first GPU, on which two processes would take each other's memory
+    if device == "cuda" or (device == "auto" and gpu.count()):
+        return "cuda:0"  # the first GPU, on which two processes would take each other's memory
+    if device.startswith("ssh:") and device.endswith("/cuda"):
+        return f"{device}:0"
     return device if device.startswith(("cuda:", "ssh:")) else "auto"

@@ -21,6 +21,9 @@ BUILDING_LIMIT_S = 300.0
 """Of a stranger's block, too, that does not come to an end."""
 LOADING_LIMIT_S = 300.0
 """Of the imports of all plugins, torch's among them, on a cold disk."""
+CHECKING_LIMIT_S = 1800.0
+"""Of a GPU that hangs at the first call, too. So long, because metrics may read their whole data set meanwhile, and
+another machine be sent what it needs."""
 
 
 def compute(arguments: Mapping[str, Any], tell: Tell) -> object:
@@ -55,7 +58,7 @@ def setting(arguments: Mapping[str, Any], tell: Tell) -> object:
     plugins, metric = _loaded(arguments, tell)
     shapes = tuple((channels, height, width) for channels, height, width in arguments["input_shapes"])
     asked = Setting(arguments["options"], shapes, arguments["classes"], plugins.runtimes)
-    tell.phase("checking")
+    tell.phase("checking", CHECKING_LIMIT_S)
     return asdict(ask_setting(metric, asked))
 
 

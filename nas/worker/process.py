@@ -23,6 +23,8 @@ FRESH_S = IDLE_S - 10.0
 """A worker that has had nothing to do for longer than this might end by itself just when it is asked."""
 START_LIMIT_S = 120.0
 """Until a job says its first word: Python starts and the job's module is imported."""
+LOOK_S = 1.0
+"""How often the process is looked at while it says nothing: a child that it leaves behind may keep its pipe open."""
 LAST_WORDS = 300
 """Characters of what a worker wrote to its standard error before it died."""
 
@@ -169,8 +171,12 @@ class Worker:
             selector.register(self._outbox, selectors.EVENT_READ)
             while b"\n" not in self._rest:
                 sooner = min(phase, whole, key=_Phase.left_s)
-                left_s = sooner.left_s()
-                if not selector.select(None if math.isinf(left_s) else left_s):
+                ended = self.pid is None  # asked first: what it said before its end is in the pipe by now
+                if not selector.select(0.0 if ended else min(sooner.left_s(), LOOK_S)):
+                    if ended:
+                        raise self._death(phase.name)
+                    if sooner.left_s() > 0:
+                        continue
                     raise MeasureError(f"{sooner.name} took longer than {sooner.limit_s:g} s, and was ended", "timeout")
                 if not (chunk := self._outbox.read(1 << 16)):
                     raise self._death(phase.name)

@@ -17,6 +17,9 @@ import nas
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+ANSWER_LIMIT_S = 60.0
+"""Of a compiler that is asked for its version; it may lie on a network drive."""
+
 
 def prepare(network: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> Callable[[], object]:
     """`torch.compile(network, fullgraph=True, dynamic=False)` in its default mode: Inductor, no CUDA graphs, no search
@@ -53,16 +56,33 @@ def check(options: nas.RuntimeOptions) -> str | None:
 
 
 def libraries(options: nas.RuntimeOptions) -> dict[str, str]:
-    """The compiler, and on CUDA Triton."""
+    """The compiler, and on CUDA Triton.
+
+    Raises:
+        SpecError: the compiler cannot be started, or does not come to an end.
+    """
     found = {}
     if path := compiler():
-        said = subprocess.run([path, "-dumpfullversion"], capture_output=True, text=True, check=False, timeout=60)
-        found[Path(path).name] = said.stdout.strip() or "unknown"
+        found[Path(path).name] = _version(path)
     if options.device != "cpu":
         import triton
 
         found["triton"] = str(triton.__version__)
     return found
+
+
+def _version(path: str) -> str:
+    try:
+        said = subprocess.run(
+            [path, "-dumpfullversion"], capture_output=True, text=True, check=False, timeout=ANSWER_LIMIT_S
+        )
+    except subprocess.TimeoutExpired:
+        raise nas.SpecError(f"runtime = 'compile': the C++ compiler {path} does not say its version within "
+                            f"{ANSWER_LIMIT_S:g} s; name another in CXX") from None
+    except OSError as error:
+        raise nas.SpecError(f"runtime = 'compile': the C++ compiler {path} cannot be started: {error.strerror}; "
+                            "name another in CXX") from None
+    return said.stdout.strip() or "unknown"
 
 
 @nas.hookimpl

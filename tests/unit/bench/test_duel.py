@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 import nas
@@ -69,7 +70,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Processes:
 
 
 def small(**changed: Any) -> nas.Duel:
-    return nas.duel(SMALL, LARGER, "cpu", **{"threads": 1, **changed})
+    return nas.duel(SMALL, LARGER, **{"device": "cpu", "threads": 1, **changed})
 
 
 def test_a_block_that_does_not_build_is_told_before_any_process_is_started(processes: Processes, tmp_path: Path) -> None:
@@ -245,4 +246,28 @@ def test_a_mistake_is_told_before_any_process_is_started(
     with pytest.raises(error) as raised:
         nas.duel(*networks, **{"device": "cpu", **options})
     assert said in str(raised.value)
+    assert processes.asked == []
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0", "cuda:99"])
+def test_where_there_is_a_gpu_the_processes_alone_ask_it(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    def touched(*_args: object) -> str:
+        raise AssertionError("a CUDA context in the process that asked for the duel")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name in ("get_device_name", "get_device_properties", "current_device", "init"):
+        monkeypatch.setattr(torch.cuda, name, touched)
+    processes.answers = itertools.repeat(0.05)
+    assert small(device=device).verdict == "slower"
+    assert {asked["options"]["device"] for asked in processes.asked} == {device}
+
+
+def test_another_machine_is_refused_where_there_is_a_gpu_too(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SpecError, match="this is done on the machine that it is called on"):
+        small(device="ssh:pi")
     assert processes.asked == []

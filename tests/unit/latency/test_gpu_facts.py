@@ -55,6 +55,16 @@ def library(**changed: object) -> SimpleNamespace:
 
 
 @pytest.fixture(autouse=True)
+def on_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_namespace(monkeypatch, gpu.FIRST_PID_NAMESPACE)
+
+
+def in_namespace(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Of processes; Linux numbers it so."""
+    monkeypatch.setattr(gpu, "PID_NAMESPACE", SimpleNamespace(stat=lambda: SimpleNamespace(st_ino=number)))
+
+
+@pytest.fixture(autouse=True)
 def pipes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where the multi-process service would have its pipes."""
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
@@ -79,6 +89,7 @@ def test_facts_that_last_and_facts_of_the_moment(monkeypatch: pytest.MonkeyPatch
         "memory_clock_mhz": 6251,
         "temperature_c": 61,
         "throttle_reasons": ["sw_power_cap"],
+        "other_processes": 1,
         "foreign_processes": [77],
     }
     assert unavailable is None
@@ -166,3 +177,45 @@ def test_heat_and_failing_power_are_severe(reason: str) -> None:
 
 def test_the_cards_own_power_limit_is_not() -> None:
     assert "sw_power_cap" not in gpu.SEVERE
+
+
+ME = os.getpid()
+
+
+@pytest.mark.parametrize(
+    ("pids", "contained", "count", "others"),
+    [
+        ([77, ME], False, 1, [77]),
+        ([ME], False, 0, []),
+        ([77], False, 1, [77]),
+        ([], False, 0, []),
+        ([77, ME], True, 1, [77]),
+        ([4711], True, 0, []),  # this process itself, under the host's number
+        ([4711, 4712, 4713], True, 2, None),
+        ([], True, None, None),  # and yet this process uses it
+    ],
+)
+def test_this_process_is_none_of_the_others_under_the_host_s_number_either(
+    monkeypatch: pytest.MonkeyPatch, pids: list[int], contained: bool, count: int | None, others: list[int] | None
+) -> None:
+    use(monkeypatch, library(
+        nvmlDeviceGetComputeRunningProcesses=lambda _handle: [SimpleNamespace(pid=pid) for pid in pids]
+    ))
+    in_namespace(monkeypatch, gpu.FIRST_PID_NAMESPACE - contained)
+    now = gpu.facts("1234")[1]
+    assert (now["other_processes"], now["foreign_processes"]) == (count, others)
+
+
+def test_a_system_without_namespaces_numbers_processes_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use(monkeypatch, library())
+    monkeypatch.setattr(gpu, "PID_NAMESPACE", tmp_path / "pid")
+    assert gpu.facts("1234")[1]["foreign_processes"] == [77]
+
+
+def test_processes_that_a_card_does_not_tell_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(handle: object) -> list[object]:
+        raise NVMLError("Not Supported")
+
+    use(monkeypatch, library(nvmlDeviceGetComputeRunningProcesses=unsupported))
+    now = gpu.facts("1234")[1]
+    assert (now["other_processes"], now["foreign_processes"]) == (None, None)

@@ -110,7 +110,27 @@ def test_a_gpus_state_is_a_doubt_where_it_is_throttled_shared_or_unknown() -> No
     after = state(unavailable="nothing is known", throttle_reasons=["sw_power_cap"], foreign_processes=[77])
     found = list(doubts(after, 1))
     assert found == ["nothing is known", "the GPU was throttled: sw_power_cap", "other processes use this GPU: 77"]
-    assert list(doubts(state(throttle_reasons=[], foreign_processes=[]), 1)) == []
+    assert list(doubts(state(throttle_reasons=[], other_processes=0, foreign_processes=[]), 1)) == []
+
+
+def test_what_a_driver_does_not_tell_of_a_gpu_is_a_doubt() -> None:
+    assert list(doubts(state(throttle_reasons=None, other_processes=None, foreign_processes=None), 1)) == [
+        "whether the GPU was throttled is unknown: its driver does not tell",
+        "whether other processes use this GPU is unknown: its driver does not tell",
+    ]
+
+
+def test_other_processes_whose_numbers_a_container_hides_are_counted() -> None:
+    hidden = state(throttle_reasons=[], other_processes=2, foreign_processes=None)
+    assert list(doubts(hidden, 1)) == ["other processes use this GPU: 2, whose numbers this container hides"]
+
+
+@pytest.mark.parametrize(("foreign", "doubted"), [(1.0, False), (1.9, True)])
+def test_on_a_gpu_the_host_needs_one_cpu_to_launch_however_many_threads_it_has(foreign: float, doubted: bool) -> None:
+    found = list(doubts(state(foreign) | {"gpu_uuid": "1234"}, 2))
+    assert bool(found) is doubted
+    if doubted:
+        assert "kept 1.9 of 2 CPUs busy while one thread launched the GPU's work" in found[0]
 
 
 def test_a_precision_set_for_one_library_alone_is_told_and_stops_nobody() -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import nas
+import nas_runtimes.compile
 from nas.errors import MeasureError, SpecError
 from nas.latency.measure import measure_module
 from nas.latency.options import LatencyOptions
@@ -88,4 +89,23 @@ def test_a_machine_without_a_compiler_is_told_what_to_install(monkeypatch: pytes
 def test_a_python_without_its_headers_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sysconfig, "get_path", lambda _name: str(tmp_path))
     with pytest.raises(SpecError, match=r"needs Python's headers, and .*Python.h is not there; install python3-dev"):
+        QUICK.resolve(COMPILE)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("#!/bin/sh\nexec sleep 60\n", r"does not say its version within 0\.2 s"),
+        ("no program\n", "cannot be started: Exec format error"),
+    ],
+)
+def test_a_compiler_that_does_not_answer_is_said_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, said: str
+) -> None:
+    stuck = tmp_path / "compiler"
+    stuck.write_text(script)
+    stuck.chmod(0o755)
+    monkeypatch.setenv("CXX", str(stuck))
+    monkeypatch.setattr(nas_runtimes.compile, "ANSWER_LIMIT_S", 0.2)
+    with pytest.raises(SpecError, match=rf"'compile': the C\+\+ compiler {stuck} {said}.*; name another in CXX"):
         QUICK.resolve(COMPILE)

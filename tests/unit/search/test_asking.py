@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import nas
 from nas.search import asking
@@ -231,11 +232,19 @@ def test_where_the_device_is_gone_too_it_is_the_worker_that_died(ready, evaluate
     assert evaluated(ready(does="leaves")).outcome == "worker_died"
 
 
+@pytest.mark.parametrize("gpus", [0, 2])
 @pytest.mark.parametrize(
     ("device", "worker"),
-    [("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("ssh:pi", "ssh:pi"), ("ssh:pi/cuda", "ssh:pi/cuda:0"), ("cpu", "auto"), ("", "auto")],
+    [
+        ("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("ssh:pi", "ssh:pi"),
+        ("ssh:pi/cuda", "ssh:pi/cuda:0"), ("cpu", "auto"), ("", "auto"), ("auto", None),
+    ],
 )
-def test_one_worker_a_device_however_a_column_names_it(monkeypatch: pytest.MonkeyPatch, device: str, worker: str) -> None:
+def test_one_worker_a_device_however_a_column_names_it(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, device: str, worker: str | None
+) -> None:
+    worker = worker or ("cuda:0" if gpus else "auto")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     asked: list[str] = []
     taken = asking.borrowed
 

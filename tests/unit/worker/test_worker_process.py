@@ -121,6 +121,14 @@ def test_after_a_death_the_next_job_has_a_fresh_process(worker: Worker, job: str
     assert worker.call("worker_jobs:echo", {})["pid"] != before
 
 
+def test_a_death_is_noticed_though_a_child_that_was_left_behind_holds_the_pipe(worker: Worker) -> None:
+    heard: list[int] = []
+    with pytest.raises(MeasureError, match="exited with 7") as told:
+        worker.call("worker_jobs:leaves_a_child", {}, heard=heard.append, total_s=30.0)
+    os.kill(heard[0], signal.SIGKILL)
+    assert told.value.outcome == "worker_died"
+
+
 def test_where_linux_ended_it_because_memory_ran_out_the_job_needs_too_much(worker: Worker, monkeypatch) -> None:
     worker.call("worker_jobs:echo", {})
     counted = iter([3, 4])

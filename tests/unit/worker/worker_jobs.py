@@ -72,3 +72,13 @@ def killed(arguments: Mapping[str, Any], tell: Tell) -> object:
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
     return None
+
+
+def leaves_a_child(arguments: Mapping[str, Any], tell: Tell) -> object:
+    """Its child holds all that it holds, its end of the pipe as well, and lives on in another process group."""
+    if (child := os.fork()) == 0:
+        os.setsid()
+        time.sleep(60)
+        os._exit(0)
+    tell.report(child)
+    os._exit(7)
