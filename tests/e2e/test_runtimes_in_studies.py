@@ -53,6 +53,7 @@ def test_a_study_is_timed_by_what_people_ship(runtime: str, tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stderr
     storage = f"sqlite:///{tmp_path}/nas.db"
     report = nas.read_report("deployed", storage=storage)
+    report = report[report["outcome"] != "contaminated"]  # a busy machine's, for which others were measured
     assert list(report["outcome"]) == ["ok", "ok"]
     assert (report["latency_ms"] > 0).all()
     assert (report["latency_ms_low"] <= report["latency_ms"]).all()
@@ -76,8 +77,8 @@ importlib.util.find_spec = lambda name, package=None: None if name == "onnxrunti
     [
         ('runtime = "onnxruntime"', WITHOUT, "onnxruntime is not installed; pip install 'stagenas[onnxruntime]'"),
         ('runtime = "onnx"', "", "there are compile, cuda_graph, eager, onnxruntime, openvino, tensorrt"),
-        ('runtime = "cuda_graph"', "", "runtime = 'cuda_graph': runs on cuda, not on cpu"),
-        ('runtime = "tensorrt"', "", "runtime = 'tensorrt': runs on cuda, not on cpu"),
+        ('runtime = "cuda_graph"', "", "runtime = 'cuda_graph': runs on cuda, ssh, not on cpu"),
+        ('runtime = "tensorrt"', "", "runtime = 'tensorrt': runs on cuda, ssh, not on cpu"),
         ('runtime = "openvino"\ndtype = "float16"', "", "OpenVINO is run in float32 on a CPU; give float32"),
         ('runtime = "compile"', "import os; os.environ['CXX'] = '/absent'", "CXX = '/absent' is none here; install g++"),
         ('caches = "flushed"', "", "caches = 'flushed': the L2 of CUDA devices can be flushed"),
