@@ -77,7 +77,7 @@ importlib.util.find_spec = lambda name, package=None: None if name == "onnxrunti
     [
         ('runtime = "onnxruntime"', WITHOUT, "onnxruntime is not installed; pip install 'stagenas[onnxruntime]'"),
         ('runtime = "onnx"', "", "there are compile, cuda_graph, eager, onnxruntime, openvino, tensorrt"),
-        ('runtime = "cuda_graph"', "", "runtime = 'cuda_graph': runs on cuda, ssh, not on cpu"),
+        ('runtime = "cuda_graph"', "", "runtime = 'cuda_graph': runs on cuda, not on cpu"),
         ('runtime = "tensorrt"', "", "runtime = 'tensorrt': runs on cuda, ssh, not on cpu"),
         ('runtime = "openvino"\ndtype = "float16"', "", "OpenVINO is run in float32 on a CPU; give float32"),
         ('runtime = "compile"', "import os; os.environ['CXX'] = '/absent'", "CXX = '/absent' is none here; install g++"),
