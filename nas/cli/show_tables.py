@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from nas.errors import printable
+from nas.fitting import Fitting, foldable
 from nas.numbers import count, rounded
 
 if TYPE_CHECKING:
@@ -20,19 +21,16 @@ BAR = 12
 COSTS = ("params", "macs", "flops", "activations")
 LEFT_OUT = ("bars", "flops", "activations", "receptive field", "stride")
 """What a narrow terminal goes without, the first one first; the totals below a table have all of it."""
-LABEL = 24
-"""Characters of a network's name that stay on one line before a column is left out for it."""
 
 
 def print_parts(console: Console, title: str, parts: Sequence[PartCost], parts_ms: Sequence[float] = ()) -> None:
     """A line a part; with the time of each where it was measured."""
-    _print_fitting(console, partial(_parts, title, parts, parts_ms))
+    console.print(Fitting(partial(_parts, title, parts, parts_ms), LEFT_OUT))
 
 
 def print_side_by_side(console: Console, totals: Mapping[str, Cost]) -> None:
     """A line a network."""
-    longer = max(0, max(map(len, totals)) - LABEL)
-    _print_fitting(console, partial(_side_by_side, totals), foldable=longer)
+    console.print(Fitting(partial(_side_by_side, totals), LEFT_OUT, foldable(totals)))
 
 
 def facts(cost: Cost) -> RenderableType:
@@ -59,25 +57,6 @@ def bar(value: float, most: float, width: int = BAR) -> str:
     eighths = max(eighths, 1) if value > 0 else 0
     whole, rest = divmod(eighths, 8)
     return "█" * whole + " ▏▎▍▌▋▊▉"[rest].strip()
-
-
-def _print_fitting(console: Console, make: Callable[[Collection[str]], Table], foldable: int = 0) -> None:
-    """Prints the table that `make` gives without as few of `LEFT_OUT` as the width needs, and says which.
-
-    Args:
-        console: where to.
-        make: the table without what it is given.
-        foldable: characters that the table may lack, since they go on in another line.
-    """
-    from rich.text import Text
-
-    for most in range(len(LEFT_OUT) + 1):
-        table = make(LEFT_OUT[:most])
-        if console.measure(table, options=console.options.update(width=10**6)).maximum - foldable <= console.width:
-            break
-    console.print(table)
-    if most:
-        console.print(Text(f"left out, for a width of {console.width}: {', '.join(LEFT_OUT[:most])}"))
 
 
 def _parts(title: str, parts: Sequence[PartCost], parts_ms: Sequence[float], without: Collection[str]) -> Table:
