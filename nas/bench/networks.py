@@ -16,11 +16,12 @@ from nas.bench.result import Bench, Row, Timing
 from nas.bench.roofline import Roofs
 from nas.cost.result import Cost
 from nas.errors import MeasureError
+from nas.outcomes import NOT_ITS_FAULT
 from nas.worker import Worker
 
 JOBS = "nas.bench.jobs"
 
-TRIED_AGAIN = ("worker_died", "device_error", "throttled", "contaminated")
+TRIED_AGAIN = (*NOT_ITS_FAULT, "device_error")
 """A network that ends so before its first latency is tried once more: it may have been another's fault."""
 
 Listener = Callable[[str], None]

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas.bench.published import published
 from nas.bench.result import Conditions, Published
+from nas.choices import shown
 from nas.errors import SpecError
 from nas.latency.options import MAX_BATCH, LatencyOptions, find_runtime
 from nas.plugins import Plugins, load_plugins
@@ -107,6 +108,19 @@ def parse_batches(text: str) -> tuple[int, ...]:
     if not all(re.fullmatch("[0-9]{1,9}", word) and 1 <= int(word) <= MAX_BATCH for word in words):
         raise SpecError(f"--batch: {text!r}: give whole numbers from 1 to {MAX_BATCH}, separated by commas: 1,8,64")
     return tuple(int(word) for word in words)
+
+
+def parse_threads(text: str) -> int | str:
+    """A number of threads, or "auto".
+
+    Raises:
+        SpecError: it is neither.
+    """
+    if re.fullmatch("[0-9]{1,9}", text):
+        return int(text)
+    if text != LatencyOptions.threads:
+        raise SpecError(f"--threads: {shown(text)}: give a whole number from 1, or auto")
+    return text
 
 
 def conditions_of(told: Mapping[str, Any]) -> Conditions:

@@ -67,15 +67,13 @@ def command(
 ) -> None:
     """Measure networks on this machine, beside what the device can do and what torchvision publishes."""
     from nas.bench.files import check_out
-    from nas.bench.request import make_request, parse_batches
+    from nas.bench.request import make_request, parse_batches, parse_threads
 
     if out is not None:
         check_out(out)
     batches = () if batch is None else parse_batches(batch)
     asked: dict[str, Any] = {"device": device, "dtype": dtype, "memory_format": memory_format,
-                             "threads": int(threads) if threads.isdecimal() and len(threads) < 10 else threads}
-    if isinstance(asked["threads"], str) and threads != LatencyOptions.threads:
-        raise SpecError(f"--threads: {threads!r}: give a whole number from 1, or auto")
+                             "threads": parse_threads(threads)}
     given = {"margin": margin, "budget_s": budget_s, "max_processes": max_processes}
     limits: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if paired:
