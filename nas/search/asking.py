@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from nas.arch import Architecture
 from nas.cost.result import Cost
 from nas.errors import MeasureError, SpecError
 from nas.latency import gpu
+from nas.latency.remote.host import place_of
 from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
 from nas.outcomes import NEEDS_A_FRESH_WORKER
 from nas.plugins import Plugins
@@ -175,6 +177,8 @@ def _seat(options: Mapping[str, object]) -> str:
     device = str(options.get("device", ""))
     if device == "cuda" or (device == "auto" and gpu.count()):
         return "cuda:0"  # the first GPU, on which two processes would take each other's memory
-    if device.startswith("ssh:") and device.endswith("/cuda"):
-        return f"{device}:0"
-    return device if device.startswith(("cuda:", "ssh:")) else "auto"
+    if device.startswith("ssh:"):
+        with suppress(SpecError):  # which whoever is asked in it says, and of which column
+            return str(place_of(device))
+        return device
+    return device if device.startswith("cuda:") else "auto"

@@ -13,11 +13,12 @@ from nas.errors import MeasureError
 from nas.latency import sampling, stopping, timing
 from nas.latency.numerics import numerics
 from nas.latency.processor import CpuTime
-from nas.latency.remote.host import PYTHON_VARIABLE, place_of
+from nas.latency.remote.host import PYTHON_VARIABLE, Place, place_of
 from nas.latency.remote.link import Link, link_to
 from nas.latency.sampling import Samples, WarmUp
 from nas.latency.statistics import CONFIDENCE
 from nas.latency.stopping import REFERENCE_WARM_UP, WARM_UP
+from nas.runtimes import SENT_TO
 
 if TYPE_CHECKING:
     import torch
@@ -36,12 +37,12 @@ class There:
 
     Attributes:
         link: the connection to it.
-        processor: what computes there, "cpu" or "cuda:N".
+        place: its host, and what computes there.
         environment: what it is, without a state.
     """
 
     link: Link
-    processor: str
+    place: Place
     environment: Mapping[str, Any]
 
     @classmethod
@@ -58,17 +59,13 @@ class There:
             link.memory[key] = link.ask("describe", device=place.processor)
         environment = dict(link.memory[key])
         environment |= _numerics(place.kind)
-        return cls(link, place.processor, environment)
-
-    @property
-    def _kind(self) -> str:
-        return self.processor.partition(":")[0]
+        return cls(link, place, environment)
 
     def look(self) -> tuple[dict[str, Any], CpuTime]:
         """The environment with its state of this moment, and how busy the machine was until then."""
         from nas.latency.environment import STATE
 
-        found = self.link.ask("look", device=self.processor)
+        found = self.link.ask("look", device=self.place.processor)
         return {**self.environment, STATE: found["state"]}, CpuTime(*found["cpu_time"])
 
     def take_reference(self, runtime: RuntimeSpec, told: RuntimeOptions) -> dict[str, str]:
@@ -77,8 +74,8 @@ class There:
         Raises:
             MeasureError: the machine cannot run it.
         """
-        computed_as = tuple(_numerics(self._kind).items())
-        key = (runtime.name, self.processor, told.dtype, told.memory_format, told.threads, computed_as)
+        computed_as = tuple(_numerics(self.place.kind).items())
+        key = (runtime.name, self.place.processor, told.dtype, told.memory_format, told.threads, computed_as)
         if self.link.memory.get("reference") != key:
             sent, x = _reference(runtime, told.device, told.dtype, told.memory_format, computed_as)
             self.link.memory.pop("reference", None)
@@ -95,7 +92,7 @@ class There:
     def _libraries(self, library: str) -> dict[str, str]:
         """The library that runs networks there, what it stands on, and their versions."""
         try:
-            found: dict[str, str] = self.link.ask("libraries", library=library, device=self.processor)
+            found: dict[str, str] = self.link.ask("libraries", library=library, device=self.place.processor)
         except MeasureError as error:
             if "ModuleNotFoundError" not in str(error):
                 raise
@@ -117,7 +114,7 @@ class There:
     def _send(self, do: str, sent: Sent, x: Tensor, threads: int) -> Any:
         return self.link.ask(
             do, bytes_of(x[:1]), *sent.parts, limit_s=SEND_LIMIT_S,
-            library=sent.library, device=self.processor, threads=threads, settings=dict(sent.settings),
+            library=sent.library, device=self.place.processor, threads=threads, settings=dict(sent.settings),
             shape=list(x.shape), stride=list(x.stride()), dtype=name_of(x.dtype),
         )
 
@@ -128,7 +125,7 @@ class There:
     @contextmanager
     def held(self, waiting: Callable[[], None]) -> Iterator[None]:
         """Holds the machine's cores or its GPU, as `nas.latency.lock.held` does."""
-        self.link.ask("hold", device=self.processor, entered=lambda _phase: waiting())
+        self.link.ask("hold", device=self.place.processor, entered=lambda _phase: waiting())
         try:
             yield
         finally:
@@ -137,8 +134,8 @@ class There:
 
     def time(self, options: LatencyOptions, limit_s: float) -> tuple[WarmUp, int, Samples]:
         """How warm-up ended, calls in a sample, and what was sampled."""
-        told = rules(options, self._kind)
-        found = self.link.ask("time", limit_s=limit_s, device=self.processor, **told)
+        told = rules(options, self.place.kind)
+        found = self.link.ask("time", limit_s=limit_s, device=self.place.processor, **told)
         samples = {name: _frozen(value) for name, value in found["samples"].items()}
         return WarmUp(**found["warm"]), found["repeats"], Samples(**samples)
 
@@ -170,7 +167,11 @@ def sent_by(runtime: RuntimeSpec, network: nn.Module, x: Tensor, told: RuntimeOp
     """
     if runtime.sent is None:
         raise MeasureError(f"runtime '{runtime.name}' sends nothing to other machines", "invalid")
-    return runtime.sent(network, x, told)
+    sent = runtime.sent(network, x, told)
+    if sent.library not in SENT_TO:
+        raise MeasureError(f"runtime '{runtime.name}' sends a network for {sent.library}; on another machine it is run "
+                           f"by {', '.join(SENT_TO)}", "invalid")
+    return sent
 
 
 def _numerics(kind: str) -> dict[str, object]:

@@ -19,7 +19,7 @@ from nas.latency.environment import STATE, describe, fingerprint
 from nas.latency.measure import measure_module
 from nas.latency.options import LatencyOptions
 from nas.latency.remote.link import link_to
-from nas.latency.remote.there import There
+from nas.latency.remote.there import There, sent_by
 from nas.plugins import load_plugins
 from nas.worker.canary import sings
 from nas.worker.messages import Tell
@@ -166,3 +166,10 @@ def test_the_canary_asks_the_other_machine(server: Server) -> None:
     server.write_config(port=1)
     with pytest.raises(MeasureError):
         sings({"device": "ssh:loopback"}, tell)
+
+
+def test_a_network_for_a_library_that_nobody_there_is_asked_for_is_refused() -> None:
+    strange = replace(ONNXRUNTIME, sent=lambda _network, _x, _told: nas.Sent("tflite", ()))
+    with pytest.raises(MeasureError, match="sends a network for tflite; .* by torch, onnxruntime, tensorrt") as caught:
+        sent_by(strange, network(), torch.zeros(1, *SHAPE), nas.RuntimeOptions())
+    assert caught.value.outcome == "invalid"
