@@ -38,7 +38,8 @@ class RuntimeOptions:
 
 @dataclass(frozen=True)
 class DeviceCall:
-    """What `prepare` may return where the device has been told all its work beforehand, as in a CUDA graph.
+    """What is timed by the device's own clock, between events; anything else is timed by the host's, until the device
+    has finished. `prepare` may return it where the device has been told all its work beforehand, as in a CUDA graph.
 
     Attributes:
         run: lets the device do it. What is timed then is the device alone, not the host that launches kernel by kernel.

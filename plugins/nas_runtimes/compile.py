@@ -88,4 +88,4 @@ def _version(path: str) -> str:
 @nas.hookimpl
 def nas_runtimes() -> list[nas.RuntimeSpec]:
     """`compile`."""
-    return [nas.RuntimeSpec("compile", version=1, prepare=prepare, check=check, libraries=libraries)]
+    return [nas.RuntimeSpec("compile", version=2, prepare=prepare, check=check, libraries=libraries)]

@@ -30,7 +30,7 @@ def nas_runtimes() -> list[nas.RuntimeSpec]:
     """`eager`."""
     return [
         nas.RuntimeSpec(
-            "eager", version=1, prepare=prepare, devices=frozenset({"cpu", "cuda", "ssh"}), libraries=libraries,
+            "eager", version=2, prepare=prepare, devices=frozenset({"cpu", "cuda", "ssh"}), libraries=libraries,
             sent=torch_source,
         )
     ]

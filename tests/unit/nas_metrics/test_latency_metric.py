@@ -120,7 +120,7 @@ def test_the_cache_key_holds_what_the_options_mean_on_this_machine(runtimes: Run
         "device": "cpu",
         "threads": 1,
         "environment": fingerprint(describe(resolve_device("cpu"))),
-        "runtime_version": 1,
+        "runtime_version": 2,
         "runtime_libraries": {},
         "runtime_source": "0123456789ab",
     }
