@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,10 @@ TIMING_SLACK_S = 60.0
 """Beyond what the options allow: of a single pass that takes far longer than they do."""
 
 
+Phase = Callable[[str, float | None], None]
+"""Told what begins, and how many seconds it may last (None: it waits for others)."""
+
+
 def unheard(phase: str, limit_s: float | None) -> None:
     """The default listener: nobody waits."""
 
@@ -112,7 +117,7 @@ def measure_module(
     options: LatencyOptions,
     runtime: RuntimeSpec,
     seed: int = 0,
-    phase: Callable[[str, float | None], None] = unheard,
+    phase: Phase = unheard,
 ) -> Latency:
     """The latency of a module that takes (batch, *input_shape); the module itself is copied, not touched.
 
@@ -128,23 +133,21 @@ def measure_module(
     conditions = options.resolve(runtime, [input_shape])
     device = conditions.device
     if device.kind == "ssh":
-        return _measure_there(network, input_shape, options, conditions, seed, phase)
+        there = There.on(device.torch_name)
+        send = partial(send_candidate, network, input_shape, options, conditions, seed, there)
+        return _measure_there(there, send, options, conditions, phase)
+    prepare = partial(prepare_candidate, network, input_shape, options, conditions, seed)
     with memory_given_back(device), as_asked(device.kind, conditions.threads):
-        return _measure_here(network, input_shape, options, conditions, seed, phase)
+        return _measure_here(prepare, options, conditions, phase)
 
 
 def _measure_here(
-    network: nn.Module,
-    input_shape: Shape,
-    options: LatencyOptions,
-    conditions: Conditions,
-    seed: int,
-    phase: Callable[[str, float | None], None],
+    prepare: Callable[[], Candidate], options: LatencyOptions, conditions: Conditions, phase: Phase
 ) -> Latency:
     """`measure_module` on this machine. What it holds on the device is free once it has returned."""
     device = conditions.device
     phase("preparing", PREPARING_LIMIT_S)
-    candidate = prepare_candidate(network, input_shape, options, conditions, seed)
+    candidate = prepare()
     reference = prepare_reference(options, device)
     usual = usual_of(device, options, conditions.threads)
     locks = lock_names(describe(device))
@@ -158,15 +161,9 @@ def _measure_here(
 
 
 def _measure_there(
-    network: nn.Module,
-    input_shape: Shape,
-    options: LatencyOptions,
-    conditions: Conditions,
-    seed: int,
-    phase: Callable[[str, float | None], None],
+    there: There, send: Callable[[], Candidate], options: LatencyOptions, conditions: Conditions, phase: Phase
 ) -> Latency:
     """`measure_module` on another machine: the same steps, each asked of it."""
-    there = There.on(conditions.device.torch_name)
     limit_s = 2 * options.max_seconds + TIMING_SLACK_S
 
     def once() -> Timed:
@@ -177,7 +174,7 @@ def _measure_there(
         phase("preparing", PREPARING_LIMIT_S + 2 * SEND_LIMIT_S)
         there.take_reference(conditions.runtime, conditions.told)
         with torch.no_grad():
-            candidate = send_candidate(network, input_shape, options, conditions, seed, there)
+            candidate = send()
         usual = there.link.memory.setdefault(("usual", there.link.memory["reference"]), Usual())
         with there.held(lambda: phase("waiting for the device", None)), named("timing the network"):
             phase("timing", limit_s + ASK_LIMIT_S)
@@ -204,7 +201,8 @@ def _latency(
     notices = [conditions.device.notice] if conditions.device.notice else []
     warnings = [*notices, *candidate.warnings, *doubts(environment, conditions.threads, timed.waited)]
     if timed.moved:
-        warnings.append(f"contaminated, in each of {1 + len(discarded)} attempts: {timed.moved}")
+        often = f", in each of {1 + len(discarded)} attempts" if discarded else ""
+        warnings.append(f"contaminated{often}: {timed.moved}")
     launched = timed.launched_s
     if launched is not None and launch_bound(launched, median(times)):
         warnings.append(f"launch-bound: {launched * to_ms:.4g} ms where the host launches each kernel, "

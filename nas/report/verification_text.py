@@ -40,14 +40,14 @@ def verification(report: Report) -> Told | None:
         for row in verified.rows
     ]
     sentences = [_heading(name, units.get(name, ""), verified) for name in verified.columns()]
-    return Told(headers, tuple(rows), (*sentences, _changes(verified)))
+    return Told(headers, tuple(rows), (*sentences, *_failures(verified), _changes(verified)))
 
 
 def _cells(row: Again) -> tuple[str, str, str]:
     searched = rounded(row.searched) + _interval(row.searched_low, row.searched_high)
     found = row.found
     if found.value is None:
-        return searched, one_line(f"{found.outcome}: {found.message}"), ""
+        return searched, found.outcome, ""
     ratio = f"{found.value / row.searched:.2f}" if row.searched else ""
     return searched, rounded(found.value) + _interval(found.low, found.high), ratio
 
@@ -75,6 +75,14 @@ def _heading(name: str, unit: str, verified: Verified) -> str:
         told += (f" Search and verification order the {n} networks alike to Spearman's rho {rho:.2f}, "
                  f"Kendall's tau {tau:.2f}.")
     return told
+
+
+def _failures(verified: Verified) -> list[str]:
+    """Why a value is missing: below the table, which would be as wide as the longest of the reasons."""
+    failed = [row.found for row in verified.rows if row.found.value is None]
+    told = [one_line(f"trial {found.trial}, {found.column}: {found.outcome}: {found.message}") for found in failed]
+    more = len(told) - MOST_NAMED
+    return told if more <= 0 else [*told[:MOST_NAMED], f"and {more} more that failed"]
 
 
 def _changes(verified: Verified) -> str:

@@ -26,7 +26,7 @@ from nas.store import Store
 from nas.store.rows import StudyRow, TrialRecord, Verification
 
 PROCESSES = 4
-LEAST_SECONDS = 0.5
+LEAST_SECONDS = 1.0
 LEAST_PASSES = 20
 """What one process spends on a network: what differs from process to process is larger than what a longer look at one
 of them would tell."""

@@ -67,7 +67,7 @@ def test_the_answer_holds_every_sample_and_an_interval_around_its_median(quickly
 def test_conditions_and_environment_say_how_and_where(quickly: Measure) -> None:
     latency = quickly(network(), batch=2, memory_format="channels_last")
     assert latency.conditions.items() >= {
-        "device": "cpu", "runtime": "eager", "runtime_version": 1, "batch": 2, "dtype": "float32",
+        "device": "cpu", "runtime": "eager", "runtime_version": 2, "batch": 2, "dtype": "float32",
         "memory_format": "channels_last", "threads": 1, "fused": True, "batch_norms": 1, "batch_norms_folded": 1,
         "caches": "warm", "stopped_by": latency.stopped_by, "reference_ratio": latency.reference_ratio,
         "environment": fingerprint(latency.environment),

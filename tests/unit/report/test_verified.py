@@ -154,7 +154,8 @@ def test_one_that_failed_says_how_and_keeps_the_search_s_value(verified) -> None
     told = verification(report)
     assert told is not None
     (row,) = (row for row in told.rows if row[0] == "1")
-    assert row == ("1", "3.123 [3.077, 3.169]", "throttled: too <hot>[31m | now", "", "on it")
+    assert row == ("1", "3.123 [3.077, 3.169]", "throttled", "", "on it")
+    assert "trial 1, latency_ms: throttled: too <hot>[31m | now" in told.sentences
 
 
 def test_the_table_says_what_became_of_each_and_how_far_the_two_agree(verified) -> None:
