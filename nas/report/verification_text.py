@@ -78,9 +78,15 @@ def _heading(name: str, unit: str, verified: Verified) -> str:
 
 
 def _failures(verified: Verified) -> list[str]:
-    """Why a value is missing: below the table, which would be as wide as the longest of the reasons."""
-    failed = [row.found for row in verified.rows if row.found.value is None]
-    told = [one_line(f"trial {found.trial}, {found.column}: {found.outcome}: {found.message}") for found in failed]
+    """Why a value is missing, or rests on fewer processes: below the table, which would be as wide as the longest of
+    the reasons.
+    """
+    failed = [row.found for row in verified.rows if row.found.value is None or row.found.message]
+    told = [
+        one_line(f"trial {found.trial}, {found.column}: {f'{found.outcome}: ' if found.value is None else ''}"
+                 f"{found.message}")
+        for found in failed
+    ]
     more = len(told) - MOST_NAMED
     return told if more <= 0 else [*told[:MOST_NAMED], f"and {more} more that failed"]
 

@@ -26,6 +26,8 @@ from nas.store import Store
 from nas.store.rows import StudyRow, TrialRecord, Verification
 
 PROCESSES = 4
+MOST_MISSING = 1
+"""The machine may spoil so many of the processes: the others tell enough, and how many they were."""
 LEAST_SECONDS = 1.0
 LEAST_PASSES = 20
 """What one process spends on a network: what differs from process to process is larger than what a longer look at one
@@ -77,8 +79,8 @@ def _measured_again(
         repeated: set[tuple[int, str]] = set()
         for place, (one, column) in enumerate(order, 1):
             key = (one.record.number, column.name)
-            if key in failed:
-                continue
+            if key in failed and failed[key][0] not in NOT_ITS_FAULT:
+                continue  # it would fail in the next process too
             tell(f"verifying: {column.name}, process {process} of {PROCESSES}, {place} of {len(order)}")
             try:
                 found = _asked(ready, column, one, costs)
@@ -121,8 +123,11 @@ def _verification(
     key: tuple[int, str], values: Sequence[float], failed: tuple[str, str] | None, environment: str | None
 ) -> Verification:
     trial, column = key
-    if failed is not None:
+    known_well = len(values) >= PROCESSES - MOST_MISSING
+    if failed is not None and not (failed[0] in NOT_ITS_FAULT and known_well):
         return Verification(trial, column, failed[0], processes=tuple(values), message=failed[1],
                             environment=environment)
+    missing = PROCESSES - len(values)
+    told = f"{missing} of {PROCESSES} processes left out: {failed[0]}: {failed[1]}" if failed else ""
     low, high = fresh_process_interval(values)
-    return Verification(trial, column, "ok", median(values), low, high, tuple(values), environment=environment)
+    return Verification(trial, column, "ok", median(values), low, high, tuple(values), told, environment)

@@ -158,11 +158,12 @@ class Verification:
     """A column of a trial, measured again after the search in several fresh processes.
 
     Attributes:
-        outcome: "ok", or how the first process that failed did; then there is no value.
+        outcome: "ok", or how the last process that failed did; then there is no value.
         value: the median of the processes' values, in the column's unit.
         low, high: the interval that holds the value of one more fresh process, see
             `nas.latency.statistics.fresh_process_interval`.
         processes: what each process measured.
+        message: how it failed; with a value, which processes the machine spoilt.
         environment: fingerprint of the machine; None where the metric tells of none, or nothing was measured.
     """
 
