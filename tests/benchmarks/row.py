@@ -16,7 +16,7 @@ class Target:
     at_least: bool = True
 
     def __str__(self) -> str:
-        return f"{'>=' if self.at_least else '<='} {self.bound:,g}x"
+        return f"{'>=' if self.at_least else '<='} {self.bound:{',.0f' if self.bound >= 10 else '.3g'}}x"
 
     def met(self, ratio: float) -> bool:
         """Whether the ratio comes to it."""
