@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from rich.console import Console
 
 from nas.errors import MeasureError, SpecError, StoreError
@@ -263,24 +262,22 @@ def _recover(store: Store, row: StudyRow, spec: StudySpec, alone: Callable[[], b
             continue
         if record.outcome is None:
             store.end_trial(row, record.number, TrialEnd("interrupted", "the run that began this trial is gone"))
-        with suppress(UpdateFinishedTrialError):
-            _tell(store, study, record.number, record.outcome or "interrupted", record.values, spec)
+        _tell(store, study, record.number, record.outcome or "interrupted", record.values, spec)
 
 
 def _tell(
     store: Store, study: optuna.Study, number: int, outcome: str, values: Mapping[str, float], spec: StudySpec
 ) -> None:
-    """Optuna's half of a trial's end. Whoever was stopped in the midst of it may have set some constraints already."""
-    trial = Trial(study, store.optuna.get_trial_id_from_study_id_trial_number(study._study_id, number))
-    known = trial.constraints
-    for bound in spec.bounds:
-        if bound.column in values and str(bound) not in known:
-            trial.set_constraint(str(bound), bound.violation(values[bound.column]))
+    """Optuna's half of a trial's end. Another run may have ended it meanwhile."""
+    constraints = {
+        str(bound): bound.violation(values[bound.column]) for bound in spec.bounds if bound.column in values
+    }
+    found = None
     if outcome == "ok":
-        study.tell(number, [values[name] for name in spec.objectives], skip_if_finished=True)
+        state, found = TrialState.COMPLETE, [values[name] for name in spec.objectives]
     else:
         state = TrialState.PRUNED if outcome in ("infeasible", "stopped") else TrialState.FAIL
-        study.tell(number, state=state, skip_if_finished=True)
+    store.optuna.finish_trial(study, number, state, found, constraints)
 
 
 def _retry(

@@ -18,7 +18,8 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, TableClause, insert, select
+from sqlalchemy import Connection, TableClause, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from nas.store import optuna_tables as tables
 
@@ -80,6 +81,40 @@ def insert_trial(
     return trial_id, number
 
 
+def finish_trial(
+    connection: Connection,
+    study_id: int,
+    number: int,
+    state: TrialState,
+    values: Sequence[float] | None,
+    constraints: Mapping[str, float],
+) -> bool:
+    """Ends a running trial; False, and nothing is written, where it does not run any more. Of constraints that it has
+    already, the first value stays, as in Optuna.
+
+    Raises:
+        KeyError: the study has no such trial.
+    """
+    trial = tables.trials.c
+    found = connection.execute(
+        select(trial.trial_id, trial.state).where(trial.study_id == study_id, trial.number == number)
+    ).first()
+    if found is None:
+        raise KeyError(f"no trial {number} in the study of the id {study_id}")
+    trial_id, now = found
+    if now != TrialState.RUNNING.name:
+        return False
+    if constraints:
+        connection.execute(insert_or_ignore(tables.trial_system_attributes).on_conflict_do_nothing(), [
+            {"trial_id": trial_id, "key": f"{tables.CONSTRAINT_KEY}:{name}", "value_json": json.dumps(value)}
+            for name, value in constraints.items()
+        ])
+    _insert_values(connection, trial_id, values)
+    ended = {"state": state.name, "datetime_complete": _utc(datetime.now())}
+    connection.execute(update(tables.trials).where(trial.trial_id == trial_id).values(ended))
+    return True
+
+
 def _insert_contents(
     connection: Connection, study_id: int, trial_id: int, template: FrozenTrial, known: Known
 ) -> None:
@@ -104,13 +139,17 @@ def _insert_contents(
         _insert(connection, table, [
             {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)} for key, value in attributes.items()
         ])
-    _insert(connection, tables.trial_values, [
-        {"trial_id": trial_id, "objective": objective, **_number(value, "value", "value_type")}
-        for objective, value in enumerate(template.values or ())
-    ])
+    _insert_values(connection, trial_id, template.values)
     _insert(connection, tables.trial_intermediate_values, [
         {"trial_id": trial_id, "step": step, **_number(value, "intermediate_value", "intermediate_value_type")}
         for step, value in template.intermediate_values.items()
+    ])
+
+
+def _insert_values(connection: Connection, trial_id: int, values: Sequence[float] | None) -> None:
+    _insert(connection, tables.trial_values, [
+        {"trial_id": trial_id, "objective": objective, **_number(value, "value", "value_type")}
+        for objective, value in enumerate(values or ())
     ])
 
 

@@ -19,6 +19,9 @@ UUID_KEY = "nas:uuid"
 METRIC_NAMES_KEY = "study:metric_names"
 """The study's system attribute that `Study.set_metric_names` writes and dashboards read."""
 
+CONSTRAINT_KEY = "constraints"
+"""What the system attributes begin with that `Trial.set_constraint` writes; ":" and the constraint's name follow."""
+
 studies = table("studies", column("study_id"), column("study_name"))
 study_directions = table("study_directions", column("study_id"), column("objective"), column("direction"))
 study_user_attributes = table("study_user_attributes", column("study_id"), column("key"), column("value_json"))

@@ -6,18 +6,20 @@ import functools
 import logging
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from nas.store.engine import Durability, begin_immediately, engine_options, optuna_url, reading
 from nas.store.faults import is_busy
-from nas.store.optuna_rows import Known, insert_trial
+from nas.store.optuna_rows import Known, finish_trial, insert_trial
 from nas.store.optuna_tables import KNOWN_SCHEMA
 
 _READERS = (
@@ -89,6 +91,44 @@ class StudyStorage(RDBStorage):
     def known(self, study_id: int) -> Known:
         """The distributions that were seen in a study, for `insert_trial`."""
         return self._known.setdefault(study_id, {})
+
+    def finish_trial(
+        self, study: Study, number: int, state: TrialState, values: Sequence[float] | None,
+        constraints: Mapping[str, float],
+    ) -> bool:
+        """Ends a running trial of `study`, which lies here, in one transaction: what `Trial.set_constraint` and
+        `Study.tell` do in many, without asking the study's sampler. False where it does not run any more.
+
+        Where Optuna's schema is not known, these do it; whoever was stopped in their midst may have set some
+        constraints already, which stay.
+
+        Raises:
+            KeyError: the study has no such trial.
+        """
+        if not self.writes_directly:
+            return self._finish_by_optuna(study, number, state, values, constraints)
+        try:
+            with self.engine.begin() as connection:
+                return finish_trial(connection, study._study_id, number, state, values, constraints)
+        except SQLAlchemyError as error:
+            raise StorageInternalError(f"cannot finish trial {number}: {error}") from error
+
+    def _finish_by_optuna(
+        self, study: Study, number: int, state: TrialState, values: Sequence[float] | None,
+        constraints: Mapping[str, float],
+    ) -> bool:
+        trial = Trial(study, self.get_trial_id_from_study_id_trial_number(study._study_id, number))
+        known = trial.constraints
+        try:
+            for name, value in constraints.items():
+                if name not in known:
+                    trial.set_constraint(name, value)
+            study.tell(number, values, state=state)
+        except (UpdateFinishedTrialError, ValueError):  # tell's word on a trial that does not run
+            if not self.get_trial(trial._trial_id).state.is_finished():
+                raise
+            return False
+        return True
 
     def delete_study(self, study_id: int) -> None:
         """As Optuna's. Our rows of the study go with it."""

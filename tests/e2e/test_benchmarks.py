@@ -29,7 +29,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def cells_of(page: str) -> list[list[str]]:
     """The rows of the page's table."""
-    lines = page.split(HEAD)[1].split("\n\n")[0].splitlines()[2:]
+    lines = page.split(HEAD)[1].split("\n\n", maxsplit=1)[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 

@@ -19,6 +19,7 @@ from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
 from nas.search.run import _recover
 from nas.store import Store, StudyRow, TrialEnd, TrialStart, owner
+from nas.store.storage import StudyStorage
 
 BOUNDS = {"constraints": {"width": ["<= 99", ">= 1"]}}
 """Both hold for every network."""
@@ -60,8 +61,7 @@ def stop_after(monkeypatch) -> Callable[..., None]:
     (Store, "begin_trial", ["interrupted", "ok", "ok", "ok"]),
     (Store, "add_measurement", ["interrupted", "ok", "ok", "ok"]),
     (Store, "end_trial", ["ok", "ok", "ok"]),
-    (Trial, "set_constraint", ["ok", "ok", "ok"]),
-    (optuna.Study, "tell", ["ok", "ok", "ok"]),
+    (StudyStorage, "finish_trial", ["ok", "ok", "ok"]),
 ])
 def test_stopped_after_any_write_a_run_in_the_same_process_goes_on(spec, run, report, stop_after, home, name, outcomes):
     stop_after(home, name)
@@ -76,7 +76,19 @@ def test_stopped_after_any_write_a_run_in_the_same_process_goes_on(spec, run, re
     assert set(frame["arch_id"]) == set(tried_again)
 
 
-@pytest.mark.parametrize(("home", "name"), [(Store, "end_trial"), (Trial, "set_constraint")])
+@pytest.mark.parametrize(("home", "name"), [(Trial, "set_constraint"), (optuna.Study, "tell")])
+@pytest.mark.filterwarnings("ignore:this Optuna's tables")
+def test_stopped_while_optuna_itself_ends_a_trial_a_run_goes_on(spec, run, report, stop_after, monkeypatch, home, name):
+    monkeypatch.setattr("nas.store.storage.KNOWN_SCHEMA", "another")
+    stop_after(home, name)
+    with pytest.raises(KeyboardInterrupt):
+        run(spec(**BOUNDS), 3)
+    study = run(spec(**BOUNDS), 3)
+    assert list(report()["outcome"]) == ["ok"] * 3
+    assert [list(trial.constraints) for trial in study.trials] == [["width <= 99", "width >= 1"]] * 3
+
+
+@pytest.mark.parametrize(("home", "name"), [(Store, "end_trial"), (StudyStorage, "finish_trial")])
 def test_a_trial_that_is_recovered_has_its_constraints_like_every_other(spec, run, stop_after, home, name):
     stop_after(home, name)
     with pytest.raises(KeyboardInterrupt):

@@ -158,8 +158,58 @@ def test_our_description_of_optunas_tables_is_theirs() -> None:
         assert set(table.c.keys()) <= set(theirs[table.name].c.keys()), table.name
     assert set(theirs) >= optuna_tables.NAMES
     assert optuna.study.study._SYSTEM_ATTR_METRIC_NAMES == optuna_tables.METRIC_NAMES_KEY
+    assert optuna.study._constrained_optimization._CONSTRAINTS_KEY == optuna_tables.CONSTRAINT_KEY
 
 
 def test_the_schema_that_is_known_is_that_of_the_installed_optuna(store: Store) -> None:
     assert store.optuna.get_current_version() == optuna_tables.KNOWN_SCHEMA
     assert store.optuna.writes_directly
+
+
+ENDS = [(TrialState.COMPLETE, [2.5, float("inf")]), (TrialState.PRUNED, None), (TrialState.FAIL, None)]
+
+
+@pytest.mark.parametrize(("state", "values"), ENDS)
+def test_a_finished_trial_is_row_by_row_what_set_constraint_and_tell_make_of_it(
+    tmp_path: Path, state: TrialState, values: list[float] | None
+) -> None:
+    ours, stock = tmp_path / "ours.db", tmp_path / "stock.db"
+    constraints = {"params <= 10": -0.25, "macs >= 1": 0.5}
+    with Store.open(f"sqlite:///{ours}") as store:
+        other = RDBStorage(f"sqlite:///{stock}")
+        for storage in (store.optuna, other):
+            study = optuna.create_study(storage=storage, directions=["minimize", "maximize"], study_name="study")
+            template = whole_trial(TrialState.RUNNING)
+            template.intermediate_values = {}  # Optuna takes the last one for a pruned trial's value
+            study.add_trial(template)
+            if storage is other:
+                trial = optuna.trial.Trial(study, study.trials[0]._trial_id)
+                for name, value in constraints.items():
+                    trial.set_constraint(name, value)
+                study.tell(0, values, state=state)
+            else:
+                assert store.optuna.finish_trial(study, 0, state, values, constraints)
+                assert study.trials[0].constraints == {"params": -0.5, **constraints}
+            assert study.trials[0].datetime_complete is not None
+        other.engine.dispose()
+    found, expected = contents(ours), contents(stock)
+    for rows in (found, expected):
+        rows["trials"] = [row[:-1] for row in rows["trials"]]  # when it was completed
+    assert found == expected
+
+
+@pytest.mark.parametrize("schema", [optuna_tables.KNOWN_SCHEMA, "another"])
+@pytest.mark.filterwarnings("ignore:this Optuna's tables")
+def test_a_trial_is_finished_once_and_keeps_the_constraints_that_it_has(
+    file: Path, monkeypatch: pytest.MonkeyPatch, schema: str
+) -> None:
+    monkeypatch.setattr("nas.store.storage.KNOWN_SCHEMA", schema)
+    with Store.open(f"sqlite:///{file}") as store:
+        study = optuna.create_study(storage=store.optuna, directions=["minimize"])
+        study.ask().set_constraint("a", 1.0)
+        assert store.optuna.finish_trial(study, 0, TrialState.COMPLETE, [3.0], {"a": 2.0, "b": 4.0})
+        assert not store.optuna.finish_trial(study, 0, TrialState.FAIL, None, {"c": 5.0})
+        trial = study.trials[0]
+        assert (trial.state, trial.values, trial.constraints) == (TrialState.COMPLETE, [3.0], {"a": 1.0, "b": 4.0})
+        with pytest.raises(KeyError):
+            store.optuna.finish_trial(study, 1, TrialState.FAIL, None, {})
