@@ -217,11 +217,11 @@ def _parameters(store: Store, study: StudyRow, trials: Iterable[int]) -> dict[st
     """Parameter -> its value in each of the trials, None where it was not suggested."""
     place = {number: position for position, number in enumerate(trials)}
     suggested: dict[str, list[Any]] = {}
-    for number, name, value in store.parameter_rows(study):
-        if name not in suggested:
-            suggested[name] = [None] * len(place)
-        if number in place:  # a trial that began after the rows were read is not in this report
-            suggested[name][place[number]] = value
+    for name, found in store.parameters(study).items():
+        values = suggested[name] = [None] * len(place)
+        for number, value in zip(*found, strict=True):
+            if number in place:  # a trial that began after the rows were read is not in this report
+                values[place[number]] = value
     return suggested
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, func, select
 
 from nas.errors import StoreError
 from nas.store import optuna_tables as optuna
@@ -15,6 +15,13 @@ from nas.store.rows import StudyRow
 
 Row = dict[str, Any]
 Measured = tuple[float | str | None, ...]
+
+
+class Parameter(NamedTuple):
+    """A suggested parameter: the numbers of the trials that have it, and its value in each of them."""
+
+    trials: list[int]
+    values: list[Any]
 
 
 def trial_rows(connection: Connection, study: StudyRow) -> list[Row]:
@@ -80,29 +87,82 @@ def environment_rows(connection: Connection, study: StudyRow) -> dict[str, Mappi
     return {row.fingerprint: row.environment for row in rows}
 
 
-def parameter_rows(connection: Connection, study: StudyRow) -> Iterator[tuple[int, str, Any]]:
-    """(trial, parameter, value) of every suggested parameter, by trial and in the order of suggestion.
+def parameters(connection: Connection, study: StudyRow) -> dict[str, Parameter]:
+    """Every suggested parameter, in the order of suggestion.
+
+    SQLite puts the parameters of a trial into one row: one row a parameter, with its distribution, would cost four
+    times as much at 40 parameters.
 
     Raises:
-        StoreError: a parameter's distribution cannot be read.
+        StoreError: a parameter's value or distribution cannot be read.
     """
+    kinds = _kinds(connection, study)
     trials, params = optuna.trials.c, optuna.trial_params.c
     found = connection.execute(
-        select(trials.number, params.param_name, params.param_value, params.distribution_json)
+        select(
+            trials.trial_id, trials.number, func.json_group_array(params.param_name),
+            func.group_concat(func.quote(params.param_value)),  # quoted, it is read back to the last bit
+        )
         .join_from(optuna.trials, optuna.trial_params, params.trial_id == trials.trial_id)
         .where(trials.study_id == study.optuna_id)
-        .order_by(trials.trial_id, params.param_id)
+        .group_by(trials.trial_id)
+        .order_by(trials.trial_id)
+    )
+    alike: dict[str, tuple[int, list[int], list[list[str]]]] = {}  # trials by the names of their parameters
+    for trial_id, number, names, values in found:
+        _, numbers, rows = alike.setdefault(names, (trial_id, [], []))
+        numbers.append(number)
+        rows.append(values.split(","))
+    read: dict[str, Parameter] = {}
+    for names, (first, numbers, rows) in alike.items():
+        stored = _transposed(json.loads(names), rows, numbers)
+        for name in _suggested(connection, first):
+            there = read.setdefault(name, Parameter([], []))
+            there.trials.extend(numbers)
+            there.values.extend(_decoded(name, kinds[name], stored[name], numbers))
+    return read
+
+
+def _kinds(connection: Connection, study: StudyRow) -> dict[str, Any]:
+    trials, params = optuna.trials.c, optuna.trial_params.c
+    found = connection.execute(
+        select(params.param_name, params.distribution_json)
+        .distinct()
+        .join_from(optuna.trials, optuna.trial_params, params.trial_id == trials.trial_id)
+        .where(trials.study_id == study.optuna_id)
     )
     kinds: dict[str, Any] = {}
-    for number, name, stored, text in found:
-        kind = kinds.get(text)
-        if kind is None:
-            kind = kinds[text] = _kind(name, text)
-        try:
-            yield number, name, kind[int(stored)] if isinstance(kind, list) else kind(stored)
-        except (IndexError, TypeError, ValueError):
-            raise StoreError(f"trial {number}: parameter {name!r} cannot be {stored!r}: the database is damaged"
-                             ) from None
+    for name, text in found:
+        kind = _kind(name, text)
+        if kinds.setdefault(name, kind) != kind:
+            raise StoreError(f"parameter {name!r} has distributions of several kinds: the database is damaged")
+    return kinds
+
+
+def _suggested(connection: Connection, trial_id: int) -> list[str]:
+    """The names of a trial's parameters in their order."""
+    params = optuna.trial_params.c
+    of_trial = select(params.param_name).where(params.trial_id == trial_id).order_by(params.param_id)
+    return list(connection.execute(of_trial).scalars())
+
+
+def _transposed(names: list[str], rows: list[list[str]], numbers: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    for row, number in zip(rows, numbers, strict=True):
+        if len(row) != len(names):  # a text with a comma
+            raise StoreError(f"trial {number}: a parameter is no number: the database is damaged")
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
+
+
+def _decoded(name: str, kind: Any, stored: Sequence[str], numbers: Sequence[int]) -> list[Any]:
+    values: dict[str, Any] = {}
+    for text, number in zip(stored, numbers, strict=True):
+        if text not in values:
+            try:
+                values[text] = kind[int(float(text))] if isinstance(kind, list) else kind(float(text))
+            except (IndexError, ValueError, OverflowError):
+                raise StoreError(f"trial {number}: parameter {name!r} cannot be {text}: the database is damaged"
+                                 ) from None
+    return [values[text] for text in stored]
 
 
 def _kind(name: str, text: str) -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -290,10 +290,10 @@ class Store:
         with self._database.read() as connection:
             return reading.environment_rows(connection, study)
 
-    def parameter_rows(self, study: StudyRow) -> Iterator[tuple[int, str, Any]]:
-        """See `nas.store.reading.parameter_rows`."""
+    def parameters(self, study: StudyRow) -> dict[str, reading.Parameter]:
+        """See `nas.store.reading.parameters`."""
         with self._database.read() as connection:
-            yield from reading.parameter_rows(connection, study)
+            return reading.parameters(connection, study)
 
 
 def _open_storage(path: Path, contents: Contents, durability: Durability, busy_s: float) -> StudyStorage:

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -29,24 +32,49 @@ def test_parameters_come_as_they_were_suggested(
     for params in suggested:
         template = create_trial(state=TrialState.RUNNING, params=params, distributions=DISTRIBUTIONS)
         store.begin_trial(study, template, make_start())
-    rows = list(store.parameter_rows(study))
-    assert [(trial, name) for trial, name, _ in rows[:4]] == [(0, "block"), (0, "width"), (0, "rate"), (1, "block")]
+    found = store.parameters(study)
+    assert list(found) == ["block", "width", "rate"]
+    assert all(parameter.trials == [0, 1, 2, 3, 4] for parameter in found.values())
     for number, params in enumerate(suggested):
-        read = {name: value for trial, name, value in rows if trial == number}
+        read = {name: parameter.values[number] for name, parameter in found.items()}
         assert read == params
         assert [type(value) for value in read.values()] == [type(value) for value in params.values()]
 
 
-def test_others_may_write_while_parameters_are_read(
-    store: Store, study: StudyRow, run_trial: Callable[..., int]
+def test_trials_of_other_parameters_have_theirs_and_no_more(
+    store: Store, study: StudyRow, make_start: Callable[..., TrialStart]
 ) -> None:
-    for _ in range(3):
-        run_trial(store, study)
-    rows = store.parameter_rows(study)
-    next(rows)
+    for params in ({"b, \"x\"": 1, "a": 2}, {"a": 3}, {"b, \"x\"": 4, "a": 5}, {}):
+        kinds = dict.fromkeys(params, IntDistribution(0, 9))
+        store.begin_trial(study, create_trial(state=TrialState.RUNNING, params=params, distributions=kinds), make_start())
+    found = store.parameters(study)
+    assert list(found) == ["b, \"x\"", "a"]
+    assert {name: dict(zip(*parameter, strict=True)) for name, parameter in found.items()} == {
+        "b, \"x\"": {0: 1, 2: 4}, "a": {0: 2, 1: 3, 2: 5}
+    }
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_number_is_read_to_the_last_bit(store: Store, make_study: Callable[..., StudyRow],
+                                          make_start: Callable[..., TrialStart], numbers: list[float]) -> None:
+    study = make_study(store, uuid4().hex)
+    kind = {"rate": FloatDistribution(-1.8e308, 1.8e308)}
+    for number in numbers:
+        template = create_trial(state=TrialState.RUNNING, params={"rate": number}, distributions=kind)
+        store.begin_trial(study, template, make_start())
+    assert store.parameters(study)["rate"].values == numbers
+
+
+@pytest.mark.parametrize("value", [None, "text", "a, b", 7.0, float("inf")])
+def test_a_value_that_is_none_of_the_choices_is_a_store_error(
+    store: Store, study: StudyRow, run_trial: Callable[..., int], value: object
+) -> None:
     run_trial(store, study)
-    assert len(list(rows)) == 2  # of the moment at which reading began
-    assert len(list(store.parameter_rows(study))) == 4
+    with store.optuna.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE trial_params SET param_value = ?", (value,))
+    with pytest.raises(StoreError, match="damaged"):
+        store.parameters(study)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +88,7 @@ def test_a_distribution_that_cannot_be_read_is_a_store_error(
     with store.optuna.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE trial_params SET distribution_json = ?", (text,))
     with pytest.raises(StoreError, match="damaged"):
-        list(store.parameter_rows(study))
+        store.parameters(study)
 
 
 def test_trial_rows_hold_optunas_state_ours_and_what_was_measured(
