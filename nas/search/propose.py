@@ -24,6 +24,7 @@ from nas.metrics import Estimate, MetricContext, ask, is_finite
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
+from nas.search.together import Together
 from nas.space import SearchSpace, Values
 from nas.spec import StudySpec
 
@@ -75,6 +76,7 @@ class Proposer:
         self._spec, self._space, self._columns = spec, space, columns
         self._bounds = spec.bounds
         self._table = CostTable()
+        self._together = Together()
         self.distributions = distributions(space)
 
     def look(self, values: Values, tried: frozenset[str] | set[str] = frozenset()) -> Candidate | Rejected:
@@ -122,6 +124,7 @@ class Proposer:
             NothingFeasibleError: 200 in a row were rejected, and by which constraint.
         """
         name = resolve_sampler(self._spec.study.sampler, finished)
+        self._together.look_at(study)
         reasons: Counter[str] = Counter()
         rng = random.Random(derived_seed(self._spec.study.seed, number))
         seen: list[Values] = []
@@ -145,7 +148,7 @@ class Proposer:
         sampler = make_sampler(name, derived_seed(self._spec.study.seed, number, attempt))
         view, pending = pending_study(study, number, sampler)
         sampler.before_trial(view, pending)
-        space = sampler.infer_relative_search_space(view, pending)
+        space = self._together.space(sampler, view, pending)
         values = dict(sampler.sample_relative(view, pending, space))
         for dimension, dist in self.distributions.items():
             if dimension not in values:

@@ -161,6 +161,7 @@ class _Search:
         self._proposer = Proposer(ready.spec, ready.space, ready.columns)
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
+        self._records: list[TrialRecord] = []
 
     def go_on(self, notices: tuple[str, ...]) -> None:
         """Runs trials until there are enough, or none is left; ends those of other runs that die meanwhile."""
@@ -177,7 +178,7 @@ class _Search:
                 time.sleep(WAIT_S)
                 self._recover()
                 continue
-            records = self._store.trials(self._row)
+            records = self._all_records()
             self._tell(f"trial {len(records)}: proposing a network")
             try:
                 candidate = self._next(records)
@@ -193,6 +194,14 @@ class _Search:
 
     def _recover(self) -> None:
         _recover(self._store, self._row, self._ready.spec, self._alone)
+
+    def _all_records(self) -> Sequence[TrialRecord]:
+        """The study's trials; one that has ended does not change any more, and is read once."""
+        known = self._records
+        open_ = (place for place, record in enumerate(known) if not TrialState[record.state].is_finished())
+        del known[next(open_, len(known)):]
+        known += self._store.trials(self._row, after=known[-1].number if known else -1)
+        return known
 
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
