@@ -161,6 +161,7 @@ class _Search:
         self._proposer = Proposer(ready.spec, ready.space, ready.columns)
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
+        self._finished = 0
         self._records: list[TrialRecord] = []
 
     def go_on(self, notices: tuple[str, ...]) -> None:
@@ -169,10 +170,10 @@ class _Search:
         for record in self._store.trials(self._row):
             if record.outcome == "ok" and record.feasible:
                 self._tally.add(record.values)
-        if (finished := self._store.count_finished(self._row)) >= self._total:
+        if (finished := self._count()) >= self._total:
             notices += (f"{finished} trials are finished, and {self._total} were asked for: nothing is left to do",)
         self._tell(notices=notices)
-        while (finished := self._store.count_finished(self._row)) < self._total:
+        while (finished := self._count()) < self._total:
             if finished + self._store.elsewhere(self._row) >= self._total:
                 self._tell("waiting for the last trials, which another run evaluates")
                 time.sleep(WAIT_S)
@@ -195,6 +196,11 @@ class _Search:
     def _recover(self) -> None:
         _recover(self._store, self._row, self._ready.spec, self._alone)
 
+    def _count(self) -> int:
+        """Trials that are finished, over all runs; told until they are counted again, with the next trial."""
+        self._finished = self._store.count_finished(self._row)
+        return self._finished
+
     def _all_records(self) -> Sequence[TrialRecord]:
         """The study's trials; one that has ended does not change any more, and is read once."""
         known = self._records
@@ -206,7 +212,7 @@ class _Search:
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
         retry = _retry(self._study, records, self._proposer, tried)
-        return retry or self._proposer.propose(self._study, len(records), self._store.count_finished(self._row), tried)
+        return retry or self._proposer.propose(self._study, len(records), self._finished, tried)
 
     def _run_one(self, candidate: Candidate) -> None:
         """Makes a trial of the candidate, unless another run has done so, or begun the last one, since it was proposed.
@@ -230,6 +236,7 @@ class _Search:
         _end(store, row, self._study, number, done, ready.spec, time.perf_counter() - began)
         if done.outcome == "ok" and done.feasible:
             self._tally.add(done.values)
+        self._count()
         self._tell(last=done)
         self._unlucky = self._unlucky + 1 if done.outcome in NOT_ITS_FAULT else 0
         if self._unlucky >= (MAX_DEATHS if done.outcome == "worker_died" else MAX_UNLUCKY):
@@ -239,9 +246,8 @@ class _Search:
             )
 
     def _tell(self, doing: str = "", last: Evaluation | None = None, notices: tuple[str, ...] = ()) -> None:
-        finished = self._store.count_finished(self._row)
         tally = self._tally
-        self._observer(Progress(finished, self._total, tally.front, tally.best, doing, last, notices))
+        self._observer(Progress(self._finished, self._total, tally.front, tally.best, doing, last, notices))
 
 
 @contextmanager
