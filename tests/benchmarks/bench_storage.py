@@ -17,7 +17,7 @@ def rows(scale: Scale, folder: Path) -> Iterator[Row]:
     from nas.store import Store
 
     many, few = scale.of(200, 3), scale.of(40, 1)
-    for synchronous, told in (("NORMAL", "our default"), ("FULL", "Optuna's default")):
+    for synchronous, told in (("NORMAL", "our default"), ("FULL", "Optuna's default"))[: scale.of(2, 1)]:
         with Store.open(f"sqlite:///{folder / f'ours-{synchronous}.db'}", durability=synchronous.lower()) as store:
             at_once = _rate(store.optuna, many, _at_once)
             one_by_one = _rate(store.optuna, few, _one_by_one)
