@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
+from nas.search.gaussian import BatchedGPSampler
 from nas.space import Dimension, SearchSpace
 
 AUTO_SWITCH = 200
@@ -35,7 +36,7 @@ def make_sampler(name: str, seed: int) -> BaseSampler:
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case "gp":
-                return GPSampler(seed=seed)
+                return BatchedGPSampler(seed=seed)
             case "tpe":
                 return TPESampler(seed=seed, multivariate=True)
             case "nsga2":
