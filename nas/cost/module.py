@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from nas.cost.counter import FunctionCounter
 from nas.cost.rules import RULES
 from nas.cost.table import BlockCost
 from nas.errors import BlockError, SpecError
+from nas.meta import WithoutInitialisation
 from nas.network import MAX_PARAMETERS
 
 Shape = tuple[int, int, int]
@@ -79,7 +79,7 @@ def _plain_mode() -> Iterator[None]:
 
 
 def _on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    with torch.device("meta"), _WithoutInitialisation():
+    with torch.device("meta"), WithoutInitialisation():
         return build().eval()
 
 
@@ -157,17 +157,3 @@ def _blamed(place: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise BlockError(f"{place}: cannot be counted, it raises {type(error).__name__}: {error}") from error
-
-
-class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves out the initialisation of weights, which on the meta device have no values."""
-
-    _FILLS = frozenset({torch.Tensor.fill_, torch.Tensor.zero_, torch.Tensor.uniform_, torch.Tensor.normal_})
-
-    def __torch_function__(
-        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func in self._FILLS or getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)

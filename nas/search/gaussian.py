@@ -44,8 +44,10 @@ def _starts(
     total = chances.sum()
     known = 0 if best is None else len(best)
     others = min(number - known - 1, int(np.count_nonzero(chances / total > 0.0)) if total > 0.0 else 0)
-    drawn = rng.choice(len(sampled), size=others, replace=False, p=chances / total) if others > 0 else []
-    chosen = sampled[[first, *drawn]]
+    chosen = sampled[[first]]
+    if others > 0:
+        drawn = rng.choice(len(sampled), size=others, replace=False, p=chances / total)
+        chosen = np.vstack([chosen, sampled[drawn]])
     return chosen if best is None else np.vstack([chosen, best])
 
 

@@ -79,8 +79,11 @@ class _BlockCheck:
         """Raises `SpecError` for the first choice that nothing makes acceptable."""
         if (refusal := self._ask(self._choices)) is not None:
             raise self._blame(refusal)
+        accepted = self._accepted_together()
         for key, options in self._choices.items():
-            for choice in options if len(options) > 1 else ():
+            for place, choice in enumerate(options if len(options) > 1 else ()):
+                if (key, place) in accepted:
+                    continue
                 refusal = self._ask({**self._choices, key: (choice,)})
                 if refusal is None:
                     continue
@@ -92,6 +95,16 @@ class _BlockCheck:
                         f"stages[{self._position}].block", f"block '{self._spec.name}' fails with its own choice "
                         f"{key} = {format_choice(choice)}: {refusal.why}\nName {key} in the stage to leave it out."
                     )
+
+    def _accepted_together(self) -> set[tuple[str, int]]:
+        """Choices, as keys and places, that some combinations have accepted in which every choice stands once."""
+        found: set[tuple[str, int]] = set()
+        for turn in range(max(map(len, self._choices.values()))):
+            places = {key: turn % len(options) for key, options in self._choices.items()}
+            values = {key: self._choices[key][place] for key, place in places.items()}
+            if any(self._tries.at(self._position, self._spec, entry, values) is None for entry in self._arriving):
+                found |= places.items()
+        return found
 
     def _ask(self, choices: Choices) -> Refusal | None:
         return self._tries.first_accepted(self._position, self._spec, self._arriving, choices)

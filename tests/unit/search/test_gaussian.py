@@ -16,7 +16,7 @@ from nas.search.gaussian import BatchedGPSampler, climb
 TRIALS = 14  # the first ten are drawn at random
 
 
-def _proposals(sampler: type[GPSampler], objective: Any, directions: list[str]) -> list[dict[str, Any]]:
+def _proposals(sampler: type[GPSampler], objective: Any, directions: Any) -> list[dict[str, Any]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         study = optuna.create_study(directions=directions, sampler=sampler(seed=1))
@@ -53,7 +53,7 @@ def _with_a_continuous_one(trial: optuna.Trial) -> float:
     (_one, ["minimize"]), (_two, ["maximize", "minimize"]), (_constrained, ["minimize"]),
     (_with_a_continuous_one, ["minimize"]),
 ])
-def test_it_proposes_what_optuna_s_proposes(objective: Any, directions: list[str]) -> None:
+def test_it_proposes_what_optuna_s_proposes(objective: Any, directions: Any) -> None:
     ours = _proposals(BatchedGPSampler, objective, directions)
     assert ours == _proposals(GPSampler, objective, directions)
     assert len({tuple(params.values()) for params in ours[10:]}) > 1, "else nothing was compared"
@@ -64,7 +64,8 @@ def test_a_climb_evaluates_all_its_starts_at_once_and_never_where_they_stand() -
 
     def evaluate(points: np.ndarray) -> np.ndarray:
         asked.append(len(points))
-        return -np.abs(points - [2, 0, 1]).sum(axis=1)
+        distances: np.ndarray = np.abs(points - [2, 0, 1]).sum(axis=1)
+        return -distances
 
     starts = np.array([[0.0, 1.0, 0.0], [2.0, 0.0, 1.0]])
     found = climb(evaluate, starts, [np.arange(3.0), np.arange(2.0), np.arange(2.0)])

@@ -74,6 +74,20 @@ def test_a_later_stage_is_tried_on_all_channels_that_can_come_before_it(spec):
     assert refused(study).startswith("tiny.toml: stages[1].groups: block 'conv' refuses 3: groups 3 does not divide")
 
 
+def test_choices_that_go_together_are_tried_together(spec):
+    tried = []
+
+    def build(io, size, groups, bias):
+        tried.append((size, groups, bias))
+        return nn.Conv2d(io.in_channels, io.out_channels, size, io.stride, size // 2, groups=groups, bias=bias)
+
+    block = BlockSpec("sized", 1, build, {"size": (3, 5, 7), "groups": (1, 2), "bias": (False, True)})
+    check_space(SearchSpace(spec(stage={"block": ["sized", "conv"]}), built_ins(block)))
+    # Three combinations hold every choice; of a stage the first block and another one are built.
+    assert list(dict.fromkeys(tried))[:3] == [(3, 1, False), (5, 2, True), (7, 1, False)]
+    assert len(tried) < 12
+
+
 def test_what_a_block_raises_when_built_is_the_message(spec):
     def build(io, width):
         raise ValueError(f"no width of {width}")
