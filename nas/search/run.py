@@ -24,7 +24,7 @@ from nas.search.propose import Candidate, ExhaustedError, Proposer
 from nas.search.verify import verify as verify_front
 from nas.spec import StudySpec
 from nas.store import Store
-from nas.store.rows import StudyRow, TrialEnd, TrialRecord, TrialStart
+from nas.store.rows import StudyRow, Told, TrialEnd, TrialRecord, TrialStart
 
 DEFAULT_STORAGE = "sqlite:///nas.db"
 
@@ -161,23 +161,25 @@ class _Search:
         self._proposer = Proposer(ready.spec, ready.space, ready.columns)
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
-        self._finished = 0
+        self._finished = 0  # trials that count, over all runs
+        self._elsewhere = 0  # trials that other processes run
         self._records: list[TrialRecord] = []
 
     def go_on(self, notices: tuple[str, ...]) -> None:
         """Runs trials until there are enough, or none is left; ends those of other runs that die meanwhile."""
-        self._recover()
+        self._look()
         for record in self._store.trials(self._row):
             if record.outcome == "ok" and record.feasible:
                 self._tally.add(record.values)
-        if (finished := self._count()) >= self._total:
-            notices += (f"{finished} trials are finished, and {self._total} were asked for: nothing is left to do",)
+        if self._finished >= self._total:
+            told = f"{self._finished} trials are finished, and {self._total} were asked for: nothing is left to do"
+            notices = (*notices, told)
         self._tell(notices=notices)
-        while (finished := self._count()) < self._total:
-            if finished + self._store.elsewhere(self._row) >= self._total:
+        while self._finished < self._total:
+            if self._finished + self._elsewhere >= self._total:
                 self._tell("waiting for the last trials, which another run evaluates")
                 time.sleep(WAIT_S)
-                self._recover()
+                self._look()
                 continue
             records = self._all_records()
             self._tell(f"trial {len(records)}: proposing a network")
@@ -187,19 +189,14 @@ class _Search:
                 self._tell(notices=(str(error),))
                 return
             self._run_one(candidate)
-            self._recover()  # also after the last trial: what a killed run left would stay unfinished in a done study
 
     def verify(self) -> None:
         """The last phase."""
         verify_front(self._store, self._row, self._ready, self._tell)
 
-    def _recover(self) -> None:
-        _recover(self._store, self._row, self._ready.spec, self._alone)
-
-    def _count(self) -> int:
-        """Trials that are finished, over all runs; told until they are counted again, with the next trial."""
-        self._finished = self._store.count_finished(self._row)
-        return self._finished
+    def _look(self) -> None:
+        """How far the study is, over all runs; trials that nobody runs any more are ended."""
+        self._finished, self._elsewhere = _recover(self._store, self._row, self._ready.spec, self._alone)
 
     def _all_records(self) -> Sequence[TrialRecord]:
         """The study's trials; one that has ended does not change any more, and is read once."""
@@ -221,6 +218,7 @@ class _Search:
         ready, store, row = self._ready, self._store, self._row
         number = _begin(store, row, candidate, self._proposer, self._total)
         if number is None:
+            self._look()
             return
 
         def tell(doing: str) -> None:
@@ -230,13 +228,14 @@ class _Search:
             done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, ready.asking, tell)
         except BaseException as error:
             told = "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-            store.end_trial(row, number, TrialEnd("interrupted", told, False, time.perf_counter() - began))
-            self._study.tell(number, state=TrialState.FAIL)
+            store.end_trial(row, number, TrialEnd("interrupted", told, False, time.perf_counter() - began),
+                            told=Told("FAIL"))
             raise
-        _end(store, row, self._study, number, done, ready.spec, time.perf_counter() - began)
+        end = TrialEnd(done.outcome, done.message, done.feasible, time.perf_counter() - began, done.seconds)
+        store.end_trial(row, number, end, done.measurements, _told(done.outcome, done.values, ready.spec))
         if done.outcome == "ok" and done.feasible:
             self._tally.add(done.values)
-        self._count()
+        self._look()  # also after the last trial: what a killed run left would stay unfinished in a done study
         self._tell(last=done)
         self._unlucky = self._unlucky + 1 if done.outcome in NOT_ITS_FAULT else 0
         if self._unlucky >= (MAX_DEATHS if done.outcome == "worker_died" else MAX_UNLUCKY):
@@ -261,38 +260,36 @@ def _searching(study: str) -> Iterator[Callable[[], bool]]:
         _SEARCHES.discard(search)
 
 
-def _recover(store: Store, row: StudyRow, spec: StudySpec, alone: Callable[[], bool]) -> None:
-    """Ends the trials that nobody runs any more: with what they had reached, if that was written, else as interrupted.
+def _recover(store: Store, row: StudyRow, spec: StudySpec, alone: Callable[[], bool]) -> tuple[int, int]:
+    """How many trials are finished, and how many run elsewhere, once those are ended that nobody runs any more: with
+    what they had reached, if that was written, else as interrupted.
 
     Another run may do the same at the same time.
     """
-    orphans = store.orphans(row, own=True)
-    if not alone():  # asked afterwards: a search is there before its first trial is
-        orphans = store.orphans(row)
+    now = store.standing(row)
+    orphans = now.orphans(own=alone())  # asked afterwards: a search is there before its first trial is
     if not orphans:
-        return
-    study = optuna.load_study(study_name=row.name, storage=store.optuna)
+        return now.finished, now.elsewhere
     for record in store.trials(row):
         if record.number not in orphans:
             continue
         if record.outcome is None:
-            store.end_trial(row, record.number, TrialEnd("interrupted", "the run that began this trial is gone"))
-        _tell(store, study, record.number, record.outcome or "interrupted", record.values, spec)
+            end = TrialEnd("interrupted", "the run that began this trial is gone")
+            store.end_trial(row, record.number, end, told=Told("FAIL"))
+        else:
+            store.tell(row, record.number, _told(record.outcome, record.values, spec))
+    now = store.standing(row)
+    return now.finished, now.elsewhere
 
 
-def _tell(
-    store: Store, study: optuna.Study, number: int, outcome: str, values: Mapping[str, float], spec: StudySpec
-) -> None:
-    """Optuna's half of a trial's end. Another run may have ended it meanwhile."""
+def _told(outcome: str, values: Mapping[str, float], spec: StudySpec) -> Told:
+    """Optuna's half of a trial's end."""
     constraints = {
         str(bound): bound.violation(values[bound.column]) for bound in spec.bounds if bound.column in values
     }
-    found = None
     if outcome == "ok":
-        state, found = TrialState.COMPLETE, [values[name] for name in spec.objectives]
-    else:
-        state = TrialState.PRUNED if outcome in ("infeasible", "stopped") else TrialState.FAIL
-    store.optuna.finish_trial(study, number, state, found, constraints)
+        return Told("COMPLETE", [values[name] for name in spec.objectives], constraints)
+    return Told("PRUNED" if outcome in ("infeasible", "stopped") else "FAIL", None, constraints)
 
 
 def _retry(
@@ -321,11 +318,3 @@ def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer
         sampler=candidate.sampler, rejected=candidate.rejected, retry_of=candidate.retry_of,
     )
     return store.begin_trial(row, template, start, total=total)
-
-
-def _end(
-    store: Store, row: StudyRow, study: optuna.Study, number: int, done: Evaluation, spec: StudySpec, seconds: float
-) -> None:
-    end = TrialEnd(done.outcome, done.message, done.feasible, seconds, done.seconds)
-    store.end_trial(row, number, end, done.measurements)
-    _tell(store, study, number, done.outcome, done.values, spec)

@@ -102,6 +102,21 @@ class TrialEnd:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What Optuna is told of a trial's end.
+
+    Attributes:
+        state: "COMPLETE", "PRUNED" or "FAIL".
+        values: of the objectives, where it is complete.
+        constraints: the violation of each bound whose column is known, by the bound's text.
+    """
+
+    state: str
+    values: Sequence[float] | None = None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Measurement:
     """One value of one metric for one network under one set of conditions.
 

@@ -24,6 +24,7 @@ from nas.store.rows import (
     Measurement,
     Operator,
     StudyRow,
+    Told,
     TrialEnd,
     TrialRecord,
     TrialStart,
@@ -203,41 +204,42 @@ class Store:
         return begin_trial(self._database, self.optuna, study, template, start, total=total)
 
     def end_trial(
-        self, study: StudyRow, number: int, end: TrialEnd, measurements: Mapping[str, int] | None = None
+        self,
+        study: StudyRow,
+        number: int,
+        end: TrialEnd,
+        measurements: Mapping[str, int] | None = None,
+        told: Told | None = None,
     ) -> None:
-        """How a trial ended, and the measurement behind each of its columns. Optuna is then told by `study.tell`.
+        """How a trial ended, the measurement behind each of its columns, and what Optuna is told of it: all of it, or
+        nothing. A trial that does not run in Optuna any more stays there as it is.
 
-        Until it is, the trial does not count. Called again, it replaces what was written before.
+        Without `told` the trial does not count until Optuna is told. Called again, it replaces what was written before.
 
         Raises:
             StoreError: the outcome is none, or the study has no such trial.
         """
-        with self._database.write() as connection:
-            trials.write_end(connection, study, number, end, measurements or {})
+        from nas.store.writing import end_trial
 
-    def orphans(self, study: StudyRow, *, own: bool = False) -> list[int]:
-        """The numbers of running trials whose process is gone, or that none of ours began.
+        end_trial(self._database, self.optuna, study, number, end, measurements or {}, told)
 
-        Only a process of this host can be known to be gone. `own` counts this very process among those that are: it
-        alone knows whether it still runs what it began.
+    def tell(self, study: StudyRow, number: int, told: Told) -> None:
+        """Optuna's side of a trial's end alone, of which ours is written. Does nothing where the trial does not run in
+        Optuna any more.
         """
-        with self._database.read() as connection:
-            return trials.orphans(connection, study, owner.current(), own=own)
+        from nas.store.writing import tell
 
-    def elsewhere(self, study: StudyRow) -> int:
-        """How many of the study's trials other processes run at this moment; only one of this host is known to live."""
+        tell(self.optuna, study, number, told)
+
+    def standing(self, study: StudyRow) -> trials.Standing:
+        """How far the study is, seen from this process: what is finished, and what runs where."""
         with self._database.read() as connection:
-            return trials.elsewhere(connection, study, owner.current())
+            return trials.standing(connection, study, owner.current())
 
     def trials(self, study: StudyRow, after: int = -1) -> list[TrialRecord]:
         """The study's trials with a number above `after`, in order."""
         with self._database.read() as connection:
             return trials.records(connection, study, after)
-
-    def count_finished(self, study: StudyRow) -> int:
-        """How many trials count towards the study's total, by their outcomes."""
-        with self._database.read() as connection:
-            return trials.count_finished(connection, study)
 
     def find_measurement(self, key: str) -> tuple[int, Measurement] | None:
         """The first successful measurement of this key, of whatever study, with its id."""

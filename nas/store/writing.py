@@ -1,4 +1,4 @@
-"""What is written into Optuna's tables and ours in one transaction: a study, and the begin of a trial.
+"""What is written into Optuna's tables and ours in one transaction: a study, and the begin and the end of a trial.
 
 Where Optuna's schema is not known, Optuna writes its part itself, and ours follows.
 """
@@ -6,18 +6,18 @@ Where Optuna's schema is not known, Optuna writes its part itself, and ours foll
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna.exceptions import DuplicatedStudyError
-from optuna.study import StudyDirection
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import StoreError
 from nas.store import owner, studies, trials
 from nas.store.database import Database
-from nas.store.optuna_rows import insert_study, insert_trial
+from nas.store.optuna_rows import finish_trial, insert_study, insert_trial
 from nas.store.optuna_tables import METRIC_NAMES_KEY, UUID_KEY
-from nas.store.rows import Direction, StudyRow, TrialStart
+from nas.store.rows import Direction, StudyRow, Told, TrialEnd, TrialStart
 from nas.store.storage import StudyStorage
 
 
@@ -106,6 +106,35 @@ def begin_trial(
     except KeyError:
         raise StoreError(f"study '{study.name}' is no longer in {database.path}") from None
     return number
+
+
+def end_trial(
+    database: Database,
+    storage: StudyStorage,
+    study: StudyRow,
+    number: int,
+    end: TrialEnd,
+    measurements: Mapping[str, int],
+    told: Told | None,
+) -> None:
+    """How a trial ended, on our side and, where `told`, on Optuna's. Where Optuna writes its side itself, it does so
+    afterwards: of what is stopped between the two, the next run tells it.
+
+    Raises:
+        StoreError: the outcome is none, or the study has no such trial.
+    """
+    with database.write() as connection:
+        trials.write_end(connection, study, number, end, measurements)
+        if told is not None and storage.writes_directly:
+            state = TrialState[told.state]
+            finish_trial(connection, study.optuna_id, number, state, told.values, told.constraints)
+    if told is not None and not storage.writes_directly:
+        tell(storage, study, number, told)
+
+
+def tell(storage: StudyStorage, study: StudyRow, number: int, told: Told) -> None:
+    """Optuna's side of a trial's end; nothing where it has ended there."""
+    storage.finish_trial(Study(study.name, storage), number, TrialState[told.state], told.values, told.constraints)
 
 
 def _taken(name: str) -> StoreError:

@@ -20,6 +20,7 @@ from nas.search.propose import Candidate, Proposer
 from nas.search.run import _recover
 from nas.store import Store, StudyRow, TrialEnd, TrialStart, owner
 from nas.store.storage import StudyStorage
+from nas.store.trials import Standing
 
 BOUNDS = {"constraints": {"width": ["<= 99", ">= 1"]}}
 """Both hold for every network."""
@@ -61,7 +62,6 @@ def stop_after(monkeypatch) -> Callable[..., None]:
     (Store, "begin_trial", ["interrupted", "ok", "ok", "ok"]),
     (Store, "add_measurement", ["interrupted", "ok", "ok", "ok"]),
     (Store, "end_trial", ["ok", "ok", "ok"]),
-    (StudyStorage, "finish_trial", ["ok", "ok", "ok"]),
 ])
 def test_stopped_after_any_write_a_run_in_the_same_process_goes_on(spec, run, report, stop_after, home, name, outcomes):
     stop_after(home, name)
@@ -76,7 +76,9 @@ def test_stopped_after_any_write_a_run_in_the_same_process_goes_on(spec, run, re
     assert set(frame["arch_id"]) == set(tried_again)
 
 
-@pytest.mark.parametrize(("home", "name"), [(Trial, "set_constraint"), (optuna.Study, "tell")])
+@pytest.mark.parametrize(("home", "name"), [
+    (Trial, "set_constraint"), (optuna.Study, "tell"), (StudyStorage, "finish_trial"),
+])
 @pytest.mark.filterwarnings("ignore:this Optuna's tables")
 def test_stopped_while_optuna_itself_ends_a_trial_a_run_goes_on(spec, run, report, stop_after, monkeypatch, home, name):
     monkeypatch.setattr("nas.store.storage.KNOWN_SCHEMA", "another")
@@ -88,13 +90,24 @@ def test_stopped_while_optuna_itself_ends_a_trial_a_run_goes_on(spec, run, repor
     assert [list(trial.constraints) for trial in study.trials] == [["width <= 99", "width >= 1"]] * 3
 
 
-@pytest.mark.parametrize(("home", "name"), [(Store, "end_trial"), (StudyStorage, "finish_trial")])
-def test_a_trial_that_is_recovered_has_its_constraints_like_every_other(spec, run, stop_after, home, name):
-    stop_after(home, name)
-    with pytest.raises(KeyboardInterrupt):
-        run(spec(**BOUNDS), 2)
+@pytest.mark.filterwarnings("ignore:this Optuna's tables")
+def test_a_trial_whose_end_is_written_on_our_side_alone_is_told_to_optuna_by_the_next_run(
+    spec, run, monkeypatch, storage
+):
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nas.store.storage.KNOWN_SCHEMA", "another")
+        patch.setattr(StudyStorage, "finish_trial", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(spec(**BOUNDS), 2)
+    with Store.open(storage) as store:
+        [record] = store.trials(store.study("tiny"))
+        assert (record.state, record.outcome) == ("RUNNING", "ok")
     study = run(spec(**BOUNDS), 2)  # a Gaussian process refuses trials of unequal constraints
     assert [list(trial.constraints) for trial in study.trials] == [["width <= 99", "width >= 1"]] * 2
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
 
 
 def test_a_trial_that_another_run_of_this_process_has_begun_is_left_alone(spec, run, report):
@@ -113,17 +126,17 @@ def test_an_orphan_that_two_runs_recover_at_once_is_ended_once(spec, run, report
     stop_after(Store, "end_trial")
     with pytest.raises(KeyboardInterrupt):
         run(spec(**BOUNDS), 2)
-    orphans = Store.orphans
+    standing = Store.standing
     others: list[StudyRow] = []
 
-    def slow(self: Store, study: StudyRow, **own: bool) -> list[int]:
-        found = orphans(self, study, **own)
+    def slow(self: Store, study: StudyRow) -> Standing:
+        found = standing(self, study)
         if not others:
             others.append(study)
             _recover(self, study, spec(**BOUNDS), lambda: True)
         return found
 
-    monkeypatch.setattr(Store, "orphans", slow)
+    monkeypatch.setattr(Store, "standing", slow)
     run(spec(**BOUNDS), 2)
     assert list(report()["outcome"]) == ["ok", "ok"]
 

@@ -28,7 +28,7 @@ def test_four_processes_work_on_one_study_at_once(file: Path, make_study: Callab
     numbers = [int(line) for output, _ in answers for line in output.split()]
     assert sorted(numbers) == list(range(80))
     with Store.open(f"sqlite:///{file}") as store:
-        assert store.count_finished(study) == 80
+        assert store.standing(study).finished == 80
         assert [record.number for record in store.trials(study)] == list(range(80))
         assert len(store.optuna.get_all_trials(study.optuna_id)) == 80
         assert len(store.environment_rows(study)) == 1
@@ -53,9 +53,9 @@ def test_a_trial_is_an_orphan_as_soon_as_its_process_is_dead(
         worker = start(file, study.name, "hang")
         assert worker.stdout
         number = int(worker.stdout.readline())
-        assert store.orphans(study) == []
+        assert store.standing(study).orphans() == []
         worker.send_signal(signal.SIGKILL)
         worker.communicate()
-        assert store.orphans(study) == [number]
+        assert store.standing(study).orphans() == [number]
         store.end_trial(study, number, TrialEnd("interrupted", "its process was killed"))
         assert store.trials(study)[number].outcome == "interrupted"

@@ -67,7 +67,7 @@ def test_where_optuna_writes_itself_a_trial_begins_the_same(
     with pytest.raises(StoreError, match="cannot be stored"):
         store.begin_trial(study, template, make_start(output_stride=object()))
     assert [record.state for record in store.trials(study)] == ["RUNNING", "RUNNING", "FAIL"]
-    assert store.orphans(study) == []
+    assert store.standing(study).orphans() == []
 
 
 @pytest.mark.parametrize("directly", [True, False])
@@ -110,12 +110,12 @@ def test_the_last_trial_of_a_study_is_begun_once(
 ) -> None:
     with another_process() as process:
         assert store.begin_trial(study, template, make_start("a" * 12), total=1) == 0
-    assert (store.elsewhere(study), store.orphans(study)) == (1, [])
+    assert (store.standing(study).elsewhere, store.standing(study).orphans()) == (1, [])
     assert store.begin_trial(study, template, make_start("b" * 12), total=1) is None
     assert store.begin_trial(study, template, make_start("b" * 12), total=2) == 1
     process.kill()
     process.wait()
-    assert (store.elsewhere(study), store.orphans(study)) == (0, [0])
+    assert (store.standing(study).elsewhere, store.standing(study).orphans()) == (0, [0])
     assert store.begin_trial(study, template, make_start("c" * 12), total=1) == 2
 
 
@@ -159,7 +159,7 @@ def test_a_measurement_that_an_earlier_trial_has_is_reused(
 def test_what_counts(store: Store, study: StudyRow, run_trial: Callable[..., int], outcome: str) -> None:
     run_trial(store, study, outcome)
     not_its_fault = outcome in ("worker_died", "throttled", "contaminated", "interrupted")
-    assert store.count_finished(study) == (0 if not_its_fault else 1)
+    assert store.standing(study).finished == (0 if not_its_fault else 1)
 
 
 def test_a_trial_counts_once_optuna_knows_its_end(
@@ -167,9 +167,9 @@ def test_a_trial_counts_once_optuna_knows_its_end(
 ) -> None:
     number = store.begin_trial(study, template, make_start())
     store.end_trial(study, number, TrialEnd("ok"))
-    assert store.count_finished(study) == 0
+    assert store.standing(study).finished == 0
     optuna.load_study(study_name=study.name, storage=store.optuna).tell(number, [1.0, 1.0])
-    assert store.count_finished(study) == 1
+    assert store.standing(study).finished == 1
 
 
 def test_an_end_without_a_trial_or_with_a_word_that_is_no_outcome_is_refused(store: Store, study: StudyRow) -> None:
@@ -181,7 +181,7 @@ def test_an_end_without_a_trial_or_with_a_word_that_is_no_outcome_is_refused(sto
 
 def test_a_running_trial_that_nobody_of_ours_began_is_an_orphan_and_can_be_ended(store: Store, study: StudyRow) -> None:
     optuna.load_study(study_name=study.name, storage=store.optuna).ask()
-    assert store.orphans(study) == [0]
+    assert store.standing(study).orphans() == [0]
     store.end_trial(study, 0, TrialEnd("interrupted", "not ours"))
     record = store.trials(study)[0]
     assert (record.outcome, record.arch_id, record.values) == ("interrupted", None, {})
@@ -190,7 +190,7 @@ def test_a_running_trial_that_nobody_of_ours_began_is_an_orphan_and_can_be_ended
 def test_only_running_trials_are_orphans(store: Store, study: StudyRow, run_trial: Callable[..., int]) -> None:
     run_trial(store, study)
     optuna.load_study(study_name=study.name, storage=store.optuna).enqueue_trial({"stage0.kernel": 3})
-    assert store.orphans(study) == []
+    assert store.standing(study).orphans() == []
 
 
 def test_trials_can_be_read_from_where_one_left_off(
