@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from nas.arch import NAME, STAGE_KEYS
@@ -101,7 +102,7 @@ class BlockSpec:
     initializes_itself: bool = False
     inherit: Callable[[nn.Module, nn.Module], None] = by_slices
 
-    @property
+    @cached_property
     def defaults(self) -> Params:
         """Every parameter at its default value."""
         return Params({name: choices[0] for name, choices in self.params.items()})

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 
 from nas.errors import SpecError
@@ -27,8 +28,8 @@ def normalise(value: object) -> Choice:
     Raises:
         SpecError: the value is not None, bool, int, float or str, is not finite, or is a whole number past 2**53.
     """
-    if value is None or isinstance(value, bool):
-        return value
+    if value is None or type(value) in (bool, str):
+        return value  # type: ignore[return-value]  # one of these
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -42,6 +43,7 @@ def normalise(value: object) -> Choice:
     raise SpecError(f"a choice is None, bool, int, float or str, not {type(value).__name__}: {shown(value)}")
 
 
+@lru_cache(maxsize=4096, typed=True)  # typed: True == 1, and their texts differ
 def format_choice(value: Choice) -> str:
     """The canonical text of a choice: `none`, `true`, `3`, `0.25`, `se`, `"1x7"`."""
     if value is None or isinstance(value, bool):

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial
 
 from nas.arch import Architecture
 from nas.cost.count import count_architecture
@@ -132,8 +131,7 @@ class Proposer:
             attempt = reasons.total()
             noted: Mapping[str, Any] = {}
             if attempt < _ASKS:
-                values, pending = self._ask(study, number, name, attempt)
-                noted = pending.system_attrs
+                values, noted = self._ask(study, number, name, attempt)
                 seen.append(values)
             else:
                 near = attempt % 2 == 0 and self._space.dimensions
@@ -144,8 +142,14 @@ class Proposer:
             reasons[found.reason] += 1
         return self._last_resort(name, tried, reasons)
 
-    def _ask(self, study: optuna.Study, number: int, name: str, attempt: int) -> tuple[Values, FrozenTrial]:
-        sampler = make_sampler(name, derived_seed(self._spec.study.seed, number, attempt))
+    def _ask(
+        self, study: optuna.Study, number: int, name: str, attempt: int
+    ) -> tuple[Values, Mapping[str, Any]]:
+        """What the sampler proposes, and what it notes of it."""
+        seed = derived_seed(self._spec.study.seed, number, attempt)
+        if name == "random":
+            return self._space.draw(random.Random(seed)), {}  # of the same distributions, without reading the study
+        sampler = make_sampler(name, seed)
         view, pending = pending_study(study, number, sampler)
         sampler.before_trial(view, pending)
         space = self._together.space(sampler, view, pending)
@@ -153,7 +157,7 @@ class Proposer:
         for dimension, dist in self.distributions.items():
             if dimension not in values:
                 values[dimension] = sampler.sample_independent(view, pending, dimension, dist)
-        return {name: values[name] for name in self.distributions}, pending
+        return {name: values[name] for name in self.distributions}, pending.system_attrs
 
     def _last_resort(self, name: str, tried: set[str], reasons: Counter[str]) -> Candidate:
         if self._space.size <= ENUMERABLE:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from nas.plain import plain
@@ -20,6 +20,17 @@ SERIES = 16
 """A condition that is a list of at least so many numbers is kept as samples are: compressed, as float32."""
 
 
+_OF, _MACHINE = tables.measurements.c, tables.environments.c
+_ADD = insert(tables.measurements).returning(_OF.id)
+_FIND = (
+    select(tables.measurements, _MACHINE.environment.label("machine"))
+    .join_from(tables.measurements, tables.environments, _MACHINE.fingerprint == _OF.environment, isouter=True)
+    .where(_OF.key == bindparam("wanted"), _OF.outcome == "ok")
+    .order_by(_OF.id)
+    .limit(1)
+)
+
+
 def add(connection: Connection, measurement: Measurement) -> int:
     """Its id."""
     series, conditions = {"": list(measurement.samples)} if measurement.samples else {}, {}
@@ -28,26 +39,26 @@ def add(connection: Connection, measurement: Measurement) -> int:
             series[name] = list(value)
         else:
             conditions[name] = value
-    measurement_id: int = connection.execute(insert(tables.measurements).values(
-        key=measurement.key,
-        arch_id=measurement.arch_id,
-        metric=measurement.metric,
-        metric_version=measurement.metric_version,
-        value=measurement.value,
-        low=measurement.low,
-        high=measurement.high,
-        iqr=measurement.iqr,
-        n=len(measurement.samples) or None if measurement.n is None else measurement.n,
-        unit=measurement.unit,
-        outcome=measurement.outcome,
-        message=measurement.message,
-        conditions=conditions,
-        reference_ratio=measurement.reference_ratio,
-        environment=keep_environment(connection, measurement.environment),
-        seconds=measurement.seconds,
-        seed=measurement.seed,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-    ).returning(tables.measurements.c.id)).scalar_one()
+    measurement_id: int = connection.execute(_ADD, {
+        "key": measurement.key,
+        "arch_id": measurement.arch_id,
+        "metric": measurement.metric,
+        "metric_version": measurement.metric_version,
+        "value": measurement.value,
+        "low": measurement.low,
+        "high": measurement.high,
+        "iqr": measurement.iqr,
+        "n": len(measurement.samples) or None if measurement.n is None else measurement.n,
+        "unit": measurement.unit,
+        "outcome": measurement.outcome,
+        "message": measurement.message,
+        "conditions": conditions,
+        "reference_ratio": measurement.reference_ratio,
+        "environment": keep_environment(connection, measurement.environment),
+        "seconds": measurement.seconds,
+        "seed": measurement.seed,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }).scalar_one()
     if series:
         connection.execute(insert(tables.samples), [
             {"measurement_id": measurement_id, "name": name, "n": len(values), "data": pack(values)}
@@ -58,14 +69,7 @@ def add(connection: Connection, measurement: Measurement) -> int:
 
 def find(connection: Connection, key: str) -> tuple[int, Measurement] | None:
     """The first successful measurement of this key, with its id."""
-    of, environment = tables.measurements.c, tables.environments.c
-    row = connection.execute(
-        select(tables.measurements, environment.environment.label("machine"))
-        .join_from(tables.measurements, tables.environments, environment.fingerprint == of.environment, isouter=True)
-        .where(of.key == key, of.outcome == "ok")
-        .order_by(of.id)
-        .limit(1)
-    ).mappings().first()
+    row = connection.execute(_FIND, {"wanted": key}).mappings().first()
     if row is None:
         return None
     series = read_samples(connection, row["id"])

@@ -18,10 +18,23 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, TableClause, insert, select, update
+from sqlalchemy import Connection, TableClause, bindparam, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from nas.store import optuna_tables as tables
+
+_TRIAL = tables.trials.c
+_STUDY = select(tables.studies.c.study_id).where(tables.studies.c.study_id == bindparam("study"))
+_LAST = (
+    select(_TRIAL.number).where(_TRIAL.study_id == bindparam("study")).order_by(_TRIAL.trial_id.desc()).limit(1)
+)
+_BEGIN = insert(tables.trials).returning(_TRIAL.trial_id)
+_FOUND = select(_TRIAL.trial_id, _TRIAL.state).where(
+    _TRIAL.study_id == bindparam("study"), _TRIAL.number == bindparam("trial")
+)
+_CONSTRAIN = insert_or_ignore(tables.trial_system_attributes).on_conflict_do_nothing()
+_END = update(tables.trials).where(_TRIAL.trial_id == bindparam("trial"))
+_INSERT = {table: insert(table) for table in tables.ALL}
 
 Known = dict[str, str]
 """Parameter -> the distribution that it was last seen with in a study, as JSON."""
@@ -61,12 +74,9 @@ def insert_trial(
         KeyError: there is no such study.
         ValueError: a parameter had another kind of distribution in this study.
     """
-    if not connection.execute(select(tables.studies.c.study_id).where(tables.studies.c.study_id == study_id)).first():
+    if not connection.execute(_STUDY, {"study": study_id}).first():
         raise KeyError(f"no study has the id {study_id}")
-    trial = tables.trials.c
-    last = connection.execute(
-        select(trial.number).where(trial.study_id == study_id).order_by(trial.trial_id.desc()).limit(1)
-    ).scalar()
+    last = connection.execute(_LAST, {"study": study_id}).scalar()
     number = 0 if last is None else int(last) + 1
     row = {
         "study_id": study_id,
@@ -75,7 +85,7 @@ def insert_trial(
         "datetime_start": _utc(template.datetime_start if template else datetime.now()),
         "datetime_complete": _utc(template.datetime_complete if template else None),
     }
-    trial_id: int = connection.execute(insert(tables.trials).values(row).returning(trial.trial_id)).scalar_one()
+    trial_id: int = connection.execute(_BEGIN, row).scalar_one()
     if template:
         _insert_contents(connection, study_id, trial_id, template, known)
     return trial_id, number
@@ -95,23 +105,19 @@ def finish_trial(
     Raises:
         KeyError: the study has no such trial.
     """
-    trial = tables.trials.c
-    found = connection.execute(
-        select(trial.trial_id, trial.state).where(trial.study_id == study_id, trial.number == number)
-    ).first()
+    found = connection.execute(_FOUND, {"study": study_id, "trial": number}).first()
     if found is None:
         raise KeyError(f"no trial {number} in the study of the id {study_id}")
     trial_id, now = found
     if now != TrialState.RUNNING.name:
         return False
     if constraints:
-        connection.execute(insert_or_ignore(tables.trial_system_attributes).on_conflict_do_nothing(), [
+        connection.execute(_CONSTRAIN, [
             {"trial_id": trial_id, "key": f"{tables.CONSTRAINT_KEY}:{name}", "value_json": json.dumps(value)}
             for name, value in constraints.items()
         ])
     _insert_values(connection, trial_id, values)
-    ended = {"state": state.name, "datetime_complete": _utc(datetime.now())}
-    connection.execute(update(tables.trials).where(trial.trial_id == trial_id).values(ended))
+    connection.execute(_END, {"trial": trial_id, "state": state.name, "datetime_complete": _utc(datetime.now())})
     return True
 
 
@@ -155,7 +161,7 @@ def _insert_values(connection: Connection, trial_id: int, values: Sequence[float
 
 def _insert(connection: Connection, table: TableClause, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(insert(table), rows)
+        connection.execute(_INSERT[table], rows)
 
 
 def _check_compatible(connection: Connection, study_id: int, name: str, distribution: BaseDistribution) -> None:
