@@ -135,12 +135,13 @@ def _row(
     if column.metric is None:
         raise NasError(f"{column.name} is a cost, and known already")
     found = estimate or Estimate(float("nan"))
-    conditions: Mapping[str, object] = {**column.options, **column.conditions, **found.conditions}
+    setting = {**column.options, **column.conditions}
+    conditions: Mapping[str, object] = setting | dict(found.conditions)
     ratio = conditions.get("reference_ratio")
     return Measurement(
         key=key, arch_id=candidate.arch.arch_id, metric=column.metric.name, metric_version=column.metric.version,
         unit=column.unit, outcome=outcome, value=estimate.value if estimate else None, low=found.low, high=found.high,
-        iqr=found.iqr, n=found.n or len(found.samples) or None, message=message, conditions=dict(conditions),
+        iqr=found.iqr, n=found.n or len(found.samples) or None, message=message, conditions=conditions, setting=setting,
         reference_ratio=float(str(ratio)) if ratio is not None else None, environment=found.environment,
         seconds=seconds, samples=tuple(found.samples), seed=spec.study.seed if column.metric.seeded else None,
     )

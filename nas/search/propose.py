@@ -18,7 +18,7 @@ from nas.arch import Architecture
 from nas.cost.count import count_architecture
 from nas.cost.result import Cost
 from nas.cost.table import CostTable
-from nas.errors import NasError, NothingFeasibleError
+from nas.errors import NasError, NothingFeasibleError, StoreError
 from nas.metrics import Estimate, MetricContext, ask, is_finite
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
@@ -71,10 +71,12 @@ class Rejected:
 class Proposer:
     """Proposes candidates of one study; `tried` holds the `arch_id`s that are evaluated or running."""
 
-    def __init__(self, spec: StudySpec, space: SearchSpace, columns: tuple[Column, ...]) -> None:
+    def __init__(
+        self, spec: StudySpec, space: SearchSpace, columns: tuple[Column, ...], costs: CostTable | None = None
+    ) -> None:
         self._spec, self._space, self._columns = spec, space, columns
         self._bounds = spec.bounds
-        self._table = CostTable()
+        self._table = CostTable() if costs is None else costs
         self._together = Together()
         self.distributions = distributions(space)
 
@@ -85,6 +87,8 @@ class Proposer:
             if arch.arch_id in tried:
                 return Rejected("already evaluated", arch=arch)
             cost = count_architecture(arch, self._space.blocks, self._table)
+        except StoreError:  # the database's fault, where the table lies in one
+            raise
         except NasError as error:
             return Rejected(str(error).splitlines()[0], "invalid")
         free: dict[str, float] = {

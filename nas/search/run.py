@@ -16,6 +16,7 @@ from rich.console import Console
 from nas.errors import MeasureError, SpecError, StoreError
 from nas.outcomes import NOT_ITS_FAULT
 from nas.search.bar import shown
+from nas.search.costs import StoredCosts
 from nas.search.drift import check_drift, registry_snapshot, snapshot
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.prepare import Prepared, prepare
@@ -158,7 +159,8 @@ class _Search:
         self._store, self._row, self._ready, self._total, self._observer = store, row, ready, total, observer
         self._alone = alone
         self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
-        self._proposer = Proposer(ready.spec, ready.space, ready.columns)
+        self._costs = StoredCosts(store)
+        self._proposer = Proposer(ready.spec, ready.space, ready.columns, self._costs)
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
         self._finished = 0  # trials that count, over all runs
@@ -188,11 +190,12 @@ class _Search:
             except ExhaustedError as error:
                 self._tell(notices=(str(error),))
                 return
+            self._costs.flush()
             self._run_one(candidate)
 
     def verify(self) -> None:
         """The last phase."""
-        verify_front(self._store, self._row, self._ready, self._tell)
+        verify_front(self._store, self._row, self._ready, self._costs, self._tell)
 
     def _look(self) -> None:
         """How far the study is, over all runs; trials that nobody runs any more are ended."""

@@ -40,7 +40,9 @@ class _Finalist:
     arch: Architecture
 
 
-def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], None]) -> None:
+def verify(
+    store: Store, row: StudyRow, ready: Prepared, costs: CostTable, tell: Callable[[str], None]
+) -> None:
     """Measures the noisy columns of the finalists again, and keeps what was found; does nothing where there are none,
     or where the same finalists were verified before and no fault of the machine is left of that.
 
@@ -60,14 +62,14 @@ def verify(store: Store, row: StudyRow, ready: Prepared, tell: Callable[[str], N
     before = store.verifications(row)
     done = {found.trial for found in before} - {found.trial for found in before if found.outcome in NOT_ITS_FAULT}
     if chosen and {one.record.number for one in chosen} != done:
-        store.write_verifications(row, _measured_again(store, ready, noisy, chosen, tell))
+        store.write_verifications(row, _measured_again(store, ready, noisy, chosen, costs, tell))
 
 
 def _measured_again(
-    store: Store, ready: Prepared, noisy: Sequence[Column], chosen: Sequence[_Finalist], tell: Callable[[str], None]
+    store: Store, ready: Prepared, noisy: Sequence[Column], chosen: Sequence[_Finalist], costs: CostTable,
+    tell: Callable[[str], None],
 ) -> list[Verification]:
     rng = random.Random(derived_seed(ready.spec.study.seed, len(chosen)))
-    costs = CostTable()
     values: dict[tuple[int, str], list[float]] = {}
     environments: dict[tuple[int, str], Mapping[str, object] | None] = {}
     failed: dict[tuple[int, str], tuple[str, str]] = {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, Table, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from nas.plain import plain
@@ -20,11 +20,12 @@ SERIES = 16
 """A condition that is a list of at least so many numbers is kept as samples are: compressed, as float32."""
 
 
-_OF, _MACHINE = tables.measurements.c, tables.environments.c
+_OF, _MACHINE, _SETTING = tables.measurements.c, tables.environments.c, tables.settings.c
 _ADD = insert(tables.measurements).returning(_OF.id)
 _FIND = (
-    select(tables.measurements, _MACHINE.environment.label("machine"))
+    select(tables.measurements, _MACHINE.environment.label("machine"), _SETTING.setting.label("shared"))
     .join_from(tables.measurements, tables.environments, _MACHINE.fingerprint == _OF.environment, isouter=True)
+    .join(tables.settings, _SETTING.fingerprint == _OF.setting, isouter=True)
     .where(_OF.key == bindparam("wanted"), _OF.outcome == "ok")
     .order_by(_OF.id)
     .limit(1)
@@ -34,10 +35,11 @@ _FIND = (
 def add(connection: Connection, measurement: Measurement) -> int:
     """Its id."""
     series, conditions = {"": list(measurement.samples)} if measurement.samples else {}, {}
+    setting = {name: value for name, value in measurement.setting.items() if not _is_series(value)}
     for name, value in measurement.conditions.items():
         if _is_series(value):
             series[name] = list(value)
-        else:
+        elif name not in setting or plain(setting[name]) != plain(value):
             conditions[name] = value
     measurement_id: int = connection.execute(_ADD, {
         "key": measurement.key,
@@ -57,6 +59,7 @@ def add(connection: Connection, measurement: Measurement) -> int:
         "environment": keep_environment(connection, measurement.environment),
         "seconds": measurement.seconds,
         "seed": measurement.seed,
+        "setting": _keep(connection, tables.settings, "setting", setting) if setting else None,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }).scalar_one()
     if series:
@@ -87,7 +90,8 @@ def find(connection: Connection, key: str) -> tuple[int, Measurement] | None:
         iqr=row["iqr"],
         n=row["n"],
         message=row["message"],
-        conditions=row["conditions"] | series,
+        conditions=(row["shared"] or {}) | row["conditions"] | series,
+        setting=row["shared"] or {},
         reference_ratio=row["reference_ratio"],
         environment=row["machine"],
         seconds=row["seconds"],
@@ -105,13 +109,14 @@ def read_samples(connection: Connection, measurement_id: int) -> dict[str, list[
 
 def keep_environment(connection: Connection, environment: Mapping[str, object] | None) -> str | None:
     """The fingerprint of an environment, which is kept where it is new."""
-    if environment is None:
-        return None
-    fingerprint = hashlib.sha256(dump(environment, ordered=True).encode()).hexdigest()[:12]
+    return None if environment is None else _keep(connection, tables.environments, "environment", environment)
+
+
+def _keep(connection: Connection, table: Table, column: str, facts: Mapping[str, object]) -> str:
+    """The fingerprint of `facts`, which are kept in the table's column where they are new."""
+    fingerprint = hashlib.sha256(dump(facts, ordered=True).encode()).hexdigest()[:12]
     connection.execute(
-        insert_or_ignore(tables.environments)
-        .values(fingerprint=fingerprint, environment=plain(environment))
-        .on_conflict_do_nothing()
+        insert_or_ignore(table).on_conflict_do_nothing(), {"fingerprint": fingerprint, column: plain(facts)}
     )
     return fingerprint
 

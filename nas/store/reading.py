@@ -64,12 +64,19 @@ def measurement_rows(connection: Connection, study: StudyRow) -> list[Row]:
     """A row a trial and column, with all of `nas_measurements`, `trial`, `column` and `reused`."""
     link, of = tables.trial_measurements.c, tables.measurements.c
     rows = connection.execute(
-        select(link.trial, link.column, link.reused, tables.measurements)
+        select(link.trial, link.column, link.reused, tables.measurements, tables.settings.c.setting.label("shared"))
         .join_from(tables.trial_measurements, tables.measurements, of.id == link.measurement_id)
+        .join(tables.settings, tables.settings.c.fingerprint == of.setting, isouter=True)
         .where(link.study_uuid == study.uuid)
         .order_by(link.trial, of.id)
     )
-    return [dict(row) for row in rows.mappings()]
+    read = []
+    for row in rows.mappings():
+        values = dict(row)
+        values.pop("setting")
+        values["conditions"] = (values.pop("shared") or {}) | values["conditions"]
+        read.append(values)
+    return read
 
 
 def environment_rows(connection: Connection, study: StudyRow) -> dict[str, Mapping[str, object]]:

@@ -125,6 +125,7 @@ class Measurement:
         value: in `unit`; None where the outcome is not "ok".
         n: how many samples stand behind it.
         conditions: what it was measured under, and what was found on the way.
+        setting: those of the conditions that are the same for every measurement of a column, kept once for all.
         environment: the machine; kept once for all measurements that share it.
         seconds: how long measuring took.
         samples: every raw sample, in `unit`; kept as float32.
@@ -143,6 +144,7 @@ class Measurement:
     n: int | None = None
     message: str = ""
     conditions: Mapping[str, object] = field(default_factory=dict)
+    setting: Mapping[str, object] = field(default_factory=dict)
     reference_ratio: float | None = None
     environment: Mapping[str, object] | None = None
     seconds: float | None = None

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from nas.errors import StoreError
 
 SCRIPTS = Path(__file__).parent / "migrations"
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision. A test holds it equal to that of the scripts: who only reads need not load alembic to know."""
 
 

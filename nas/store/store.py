@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas.errors import StoreError
-from nas.store import measurements, owner, reading, studies, trials, verifications
+from nas.store import costs, measurements, owner, reading, studies, trials, verifications
 from nas.store.database import Database
 from nas.store.engine import Durability, create_file, enter_wal, leave_wal, optuna_url, read_only_engine
 from nas.store.faults import file_error
@@ -261,6 +261,16 @@ class Store:
         """The fingerprint of an environment, which is kept where it is new; None of none."""
         with self._database.write() as connection:
             return measurements.keep_environment(connection, environment)
+
+    def costs(self, after: int = 0) -> tuple[dict[str, list[Any]], int]:
+        """What blocks cost, by key, of all that were kept after the row `after`; and the last row."""
+        with self._database.read() as connection:
+            return costs.read(connection, after)
+
+    def keep_costs(self, found: Mapping[str, Sequence[object]]) -> None:
+        """Keeps what blocks cost, for every process and study; of a key that is there already, the first stays."""
+        with self._database.write() as connection:
+            costs.write(connection, found)
 
     def samples(self, measurement_id: int) -> dict[str, list[float]]:
         """A measurement's series: the raw samples under "", others under the names of their conditions."""

@@ -94,7 +94,24 @@ measurements = Table(
     Column("seconds", Float),
     Column("seed", BigInteger),
     Column("created_at", String(40), nullable=False),
+    Column("setting", String(16)),  # the conditions that a column shares; None where they are all in the row
     Index("nas_measurements_key", "key", "outcome"),
+)
+
+settings = Table(
+    "nas_settings",
+    metadata,
+    Column("fingerprint", String(16), primary_key=True),
+    Column("setting", JsonText, nullable=False),
+)
+
+costs = Table(
+    "nas_costs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", CleanText, nullable=False),
+    Column("cost", JsonText, nullable=False),
+    Index("nas_costs_key", "key", unique=True),
 )
 
 samples = Table(

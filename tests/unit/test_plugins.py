@@ -175,6 +175,26 @@ def test_an_edited_file_is_executed_again_and_has_another_digest(write: Callable
     assert load_plugins([write(GHOST)]).blocks.origin("ghost") == before.origin("ghost")
 
 
+@pytest.mark.parametrize("imported", ["import own_layers", "from own_layers import widened", "from own_layers import Cell"])
+def test_the_digest_of_a_file_changes_with_what_it_imports_from_its_folder(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, imported: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    digests = []
+    for factor in (2, 3):
+        (tmp_path / "own_sizes.py").write_text(f"FACTOR = {factor}\n")
+        layers = "import own_sizes\n\ndef widened(width):\n    return own_sizes.FACTOR * width\n\nclass Cell: ...\n"
+        (tmp_path / "own_layers.py").write_text(layers)
+        for name in ("own_layers", "own_sizes"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        plugins._load.cache_clear()
+        file = write(f"{imported}\n{GHOST}")
+        sys.modules.pop(next((name for name in sys.modules if name.startswith("nas_plugin_ghost_")), ""), None)
+        digests.append(load_plugins([file]).blocks.origin("ghost").digest)
+    assert len(set(digests)) == 2
+
+
 def test_loading_a_file_leaves_nothing_beside_it(write: Callable[..., Path]) -> None:
     file = write(GHOST)
     load_plugins([file])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
+import sqlite3
 import zlib
 from collections.abc import Callable
 
@@ -34,6 +36,21 @@ def test_a_measurement_is_read_back_whole(store: Store) -> None:
     measurement_id = store.add_measurement(made)
     assert store.find_measurement("k" * 64) == (measurement_id, made)
     assert store.samples(measurement_id) == {"": samples, "reference_samples_ms": samples}
+
+
+def test_what_a_column_s_measurements_share_is_kept_once_and_read_with_each(store: Store, make_measurement: Make) -> None:
+    setting = {"device": "cpu", "batch": 1, "fuse": True}
+    for batch in (1, 4):  # the metric found another batch than was asked for
+        conditions = {**setting, "batch": batch, "fused": False}
+        store.add_measurement(make_measurement(key=f"batch {batch}", conditions=conditions, setting=setting))
+        found = store.find_measurement(f"batch {batch}")
+        assert found
+        assert found[1].conditions == conditions
+        assert found[1].setting == setting
+    with contextlib.closing(sqlite3.connect(store.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM nas_settings").fetchone() == (1,)
+        own = [json.loads(text) for (text,) in connection.execute("SELECT conditions FROM nas_measurements")]
+    assert own == [{"fused": False}, {"batch": 4, "fused": False}]
 
 
 def test_a_failed_measurement_is_kept_and_not_found(store: Store, make_measurement: Make) -> None:

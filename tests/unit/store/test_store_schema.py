@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
@@ -11,6 +13,7 @@ from sqlalchemy import inspect
 
 from nas.store import schema
 from nas.store.location import VERSION_TABLE
+from nas.store.rows import Measurement
 from nas.store.store import Store
 from nas.store.tables import metadata
 
@@ -50,3 +53,24 @@ def test_our_tables_can_be_taken_out_again(file: Path) -> None:
         assert {name for name in inspect(connection).get_table_names() if name.startswith("nas_")} == {VERSION_TABLE}
     with Store.open(f"sqlite:///{file}") as store:
         assert store.study_names() == []
+
+
+def test_measurements_have_all_their_conditions_again_at_an_older_revision(
+    file: Path, make_measurement: Callable[..., Measurement]
+) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(schema.SCRIPTS))
+    with Store.open(f"sqlite:///{file}") as store:
+        store.add_measurement(make_measurement(conditions={"batch": 4, "fused": True}, setting={"batch": 4}))
+        with store.optuna.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, "0003")
+            [conditions] = connection.exec_driver_sql("SELECT conditions FROM nas_measurements").scalars()
+    assert json.loads(conditions) == {"batch": 4, "fused": True}
+    with Store.open(f"sqlite:///{file}") as store:  # which migrates it again
+        found = store.find_measurement("key")
+        assert found
+        assert (found[1].conditions, found[1].setting) == ({"batch": 4, "fused": True}, {})
