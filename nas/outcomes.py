@@ -29,3 +29,6 @@ FIXED_COLUMNS = (*LEADING_COLUMNS, *TRAILING_COLUMNS)
 """Columns that every report has; no metric and no column of a study may be named like one. The study's own stand
 between the two halves.
 """
+
+TRIAL_PARTS = ("ask", "cost", "build", "measure", "store")
+"""Where the time of a trial goes, see `nas.search.clock`."""

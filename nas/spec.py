@@ -45,6 +45,7 @@ class StudySection(_Section):
     trials: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 100
     sampler: StrictStr = "auto"
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
+    durability: Literal["normal", "full"] = "normal"
 
 
 class InputSection(_Section):

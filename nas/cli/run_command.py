@@ -15,6 +15,8 @@ from nas.errors import SpecError, StoreError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from nas.search.clock import Clock
+
 
 def _trials(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
@@ -40,14 +42,19 @@ def command(
     no_verify: Annotated[
         bool, typer.Option("--no-verify", help="Do not measure the front again in the end, in fresh processes.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print where the time went, in the end: ask, cost, build, measure, store.")
+    ] = False,
     mix_environments: options.MixEnvironments = False,
 ) -> None:
     """Search the networks of a study, and keep every measurement; go on where an earlier run stopped."""
     from rich.console import Console
 
-    console = Console(stderr=True)
+    from nas.search.clock import Clock
+
+    console, clock = Console(stderr=True), Clock()
     try:
-        with console.status("loading and checking the study"):
+        with console.status("loading and checking the study"), clock("check"):
             from nas.search.bar import shown  # with it comes torch, which takes seconds
             from nas.search.prepare import prepare
             from nas.search.run import carry_out
@@ -55,7 +62,7 @@ def command(
             ready = prepare(study, plugin or (), device, entry_points=not no_plugins)
         name = ready.spec.study.name
         with shown(name, console) as observer:
-            carry_out(ready, trials, storage, observer, not no_verify, mix_environments)
+            carry_out(ready, trials, storage, observer, not no_verify, mix_environments, clock)
     except KeyboardInterrupt:
         again = [options.program(), "run", str(study), "--storage", storage]
         again += ["--trials", str(trials)] if trials is not None else []
@@ -63,11 +70,30 @@ def command(
         again += ["--no-plugins"] if no_plugins else []
         again += ["--device", device] if device is not None else []
         again += ["--no-verify"] if no_verify else []
+        again += ["--profile"] if profile else []
         again += ["--mix-environments"] if mix_environments else []
         console.print("stopped; all that is finished is saved. Go on with:")
         console.print(shlex.join(again), soft_wrap=True, markup=False)
+        if profile:
+            _print_profile(clock, console)
         raise typer.Exit(130) from None
     _conclude(name, storage, console, mix_environments)
+    if profile:
+        _print_profile(clock, console)
+
+
+def _print_profile(clock: Clock, console: Console) -> None:
+    """Where this run's time went, by parts."""
+    from rich.table import Table
+
+    spent = {part: seconds for part, seconds in clock.spent.items() if seconds >= 0.0005}
+    total = sum(spent.values()) or 1.0
+    table = Table("part", "seconds", "share", box=None, title="where the time went", title_justify="left")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for part, seconds in (spent | {"in all": total}).items():
+        table.add_row(part, f"{seconds:.3f}", f"{seconds / total:.1%}", style="bold" if part == "in all" else None)
+    console.print(table)
 
 
 def _conclude(name: str, storage: str, console: Console, mix_environments: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.outcomes import COST_COLUMNS, FIXED_COLUMNS, LEADING_COLUMNS, TRAILING_COLUMNS
+from nas.outcomes import COST_COLUMNS, FIXED_COLUMNS, LEADING_COLUMNS, TRAILING_COLUMNS, TRIAL_PARTS
 from nas.store.rows import COST, ColumnRow, StudyRow
 
 Kind = Literal["text", "count", "number", "flag", "any"]
@@ -49,6 +49,9 @@ FIXED = {
     for name in FIXED_COLUMNS
 }
 """The columns that every report has."""
+
+SECONDS = tuple(Column(f"seconds.{part}", "s", "nas", required=False, kind="number") for part in TRIAL_PARTS)
+"""The columns of `seconds=True`: no column of a study has a dot in its name."""
 
 MEASUREMENTS = (
     Column("trial", "", "optuna", required=True, kind="count"),

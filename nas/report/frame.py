@@ -14,7 +14,11 @@ DEFAULT_STORAGE = "sqlite:///nas.db"
 
 
 def read_report(
-    study: str, storage: str = DEFAULT_STORAGE, params: bool = False, mix_environments: bool = False
+    study: str,
+    storage: str = DEFAULT_STORAGE,
+    params: bool = False,
+    mix_environments: bool = False,
+    seconds: bool = False,
 ) -> pd.DataFrame:
     """A row a trial, failures included, in the order of their numbers.
 
@@ -38,12 +42,16 @@ def read_report(
         mix_environments: whether one front holds values of several environments (machines, drivers, versions of torch).
             By default it is of one of them, the one that most of the successful, feasible trials were measured in, of
             equally many that of the newest trial; all other rows have `pareto` false.
+        seconds: also where the time of each trial went: seconds.ask (its proposal), seconds.cost (counting the networks
+            that were proposed), seconds.build (starting workers, building the network and making it ready to run),
+            seconds.measure (timing and training) and seconds.store (the database, the end of the trial before it
+            included).
 
     Raises:
         StoreError: the database cannot be read, or has no such study.
     """
     with Store.open(storage, read_only=True) as store:
-        return read_frame(store, store.study(study), params, mix_environments)
+        return read_frame(store, store.study(study), params, mix_environments, seconds)
 
 
 def read_measurements(study: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:

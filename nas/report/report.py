@@ -11,6 +11,7 @@ from nas.front import pareto_mask
 from nas.outcomes import COST_COLUMNS
 from nas.report.columns import (
     MEASUREMENTS,
+    SECONDS,
     Column,
     Kind,
     metric_columns,
@@ -72,15 +73,18 @@ def load_report(study: str, storage: str, params: bool = False, mix_environments
                       (*notices, *left_out), columns_compared(rows, row, mix_environments))
 
 
-def read_frame(store: Store, study: StudyRow, params: bool, mix_environments: bool) -> pd.DataFrame:
+def read_frame(
+    store: Store, study: StudyRow, params: bool, mix_environments: bool, seconds: bool = False
+) -> pd.DataFrame:
     """The frame of `nas.read_report`."""
     rows, known, _ = _verified_rows(store, study, mix_environments)
-    return report_frame(store, study, rows, known, _comparable(rows, study, mix_environments)[0], params)[0]
+    return report_frame(store, study, rows, known, _comparable(rows, study, mix_environments)[0], params,
+                        seconds)[0]
 
 
 def report_frame(
     store: Store, study: StudyRow, rows: Sequence[Row], known: Mapping[tuple[int, str], Verification],
-    comparable: Sequence[bool], params: bool,
+    comparable: Sequence[bool], params: bool, seconds: bool = False,
 ) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
     """The frame of a study's rows, what its columns are, and what the verification makes of the search. On the front
     are only rows that are `comparable`.
@@ -113,6 +117,10 @@ def report_frame(
         names = parameter_columns(suggested, {column.name for column in columns})
         values |= {names[name]: suggested[name] for name in suggested}
         columns += tuple(Column(name, "", "parameter", required=False, kind="any") for name in names.values())
+    if seconds:
+        values |= {column.name: [(row["seconds"] or {}).get(column.name.partition(".")[2]) for row in rows]
+                   for column in SECONDS}
+        columns += SECONDS
     measured = [{name: found[:3] for name, found in row["measured"].items()} for row in rows]
     verified = compared(values["trial"], measured, known, before, values["pareto"])
     return _frame(values, columns), columns, verified

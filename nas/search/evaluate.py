@@ -14,6 +14,7 @@ from nas.metrics import Estimate, is_finite
 from nas.outcomes import TRIED_TWICE
 from nas.plugins import Plugins
 from nas.search.asking import Asking
+from nas.search.clock import Clock, part_of
 from nas.search.columns import Column, broken
 from nas.search.propose import Candidate
 from nas.spec import StudySpec
@@ -33,7 +34,6 @@ class Evaluation:
     message: str = ""
     values: dict[str, float] = field(default_factory=dict)
     measurements: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
     feasible: bool = False
 
 
@@ -45,23 +45,25 @@ def evaluate(
     store: Store,
     asking: Asking,
     tell: Callable[[str], None] = unheard,
+    clock: Clock | None = None,
 ) -> Evaluation:
     """Computes the candidate's columns; stops at the first measured constraint that is broken while costlier columns
-    remain, and at the first failure, which is tried once more. `tell` hears what is being computed.
+    remain, and at the first failure, which is tried once more. `tell` hears what is being computed, `clock` where the
+    time goes.
     """
+    clock = clock or Clock()
     done = Evaluation(values=dict(candidate.free))
     measured = [column for column in columns if not column.free]
     digests = {stage.block: plugins.blocks.origin(stage.block).digest for stage in candidate.arch.stages}
     for column in columns:
         if column.free and column.metric is not None:
             key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
-            done.measurements[column.name] = _kept(candidate, spec, column, store, key)
+            with clock("store"):
+                done.measurements[column.name] = _kept(candidate, spec, column, store, key)
     for position, column in enumerate(measured):
         tell(column.name)
         key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
-        began = time.perf_counter()
-        identity, measurement = _measured(candidate, spec, column, plugins, store, key, asking, tell)
-        done.seconds[column.name] = time.perf_counter() - began
+        identity, measurement = _measured(candidate, spec, column, plugins, store, key, asking, tell, clock)
         done.measurements[column.name] = identity
         if measurement.outcome != "ok" or measurement.value is None:
             done.outcome, done.message = measurement.outcome, f"{column.name}: {measurement.message}"
@@ -94,32 +96,42 @@ def _measured(
     key: str,
     asking: Asking,
     tell: Callable[[str], None],
+    clock: Clock,
 ) -> tuple[int, Measurement]:
-    if (stored := store.find_measurement(key)) is not None:
+    with clock("store"):
+        stored = store.find_measurement(key)
+    if stored is not None:
         return stored
     for attempt in (1, 2):
         began = time.perf_counter()
-        estimate, outcome, message = _compute(candidate, spec, column, plugins, asking, tell)
+        with clock("build"):  # until the metric tells what it does
+            estimate, outcome, message = _compute(candidate, spec, column, plugins, asking, tell, clock)
         if outcome == "worker_died" and attempt == 2 and asking.is_well(column.options):
             outcome, message = "device_error", f"{message}; so it did twice, and without it the device answers"
         measurement = _row(candidate, spec, column, key, estimate, outcome, message, time.perf_counter() - began)
-        identity = store.add_measurement(measurement)
+        with clock("store"):
+            identity = store.add_measurement(measurement)
         if outcome not in TRIED_TWICE or attempt == 2:
             break
     return identity, measurement
 
 
 def _compute(
-    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, asking: Asking, tell: Callable[[str], None]
+    candidate: Candidate, spec: StudySpec, column: Column, plugins: Plugins, asking: Asking,
+    tell: Callable[[str], None], clock: Clock,
 ) -> tuple[Estimate | None, str, str]:
     from nas.latency.faults import as_outcome
+
+    def enter(phase: str) -> None:
+        clock.turn_to(part_of(phase))
+        tell(f"{column.name}, {phase}")
 
     question = column.question(plugins, candidate.arch, candidate.cost, spec.study.seed)
     try:
         estimate = column.accept(asking.estimate(
             question,
             hear=lambda step, value: tell(f"{column.name}, step {step}: {value:.4g}"),
-            enter=lambda phase: tell(f"{column.name}, {phase}"),
+            enter=enter,
         ))
     except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's metric may raise anything, `sys.exit()` too
         return None, *as_outcome(error)

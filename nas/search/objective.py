@@ -98,7 +98,7 @@ class Objective:
 
     def _evaluate(self, candidate: Candidate, trial: BaseTrial) -> Evaluation:
         try:
-            with Store.open(self._storage) as store:
+            with Store.open(self._storage, durability=self._ready.spec.study.durability) as store:
                 return evaluate(candidate, self._ready.spec, self._ready.columns, self._ready.plugins, store,
                                 self._ready.asking)
         except BaseException as error:

@@ -20,6 +20,7 @@ from nas.cost.result import Cost
 from nas.cost.table import CostTable
 from nas.errors import NasError, NothingFeasibleError, StoreError
 from nas.metrics import Estimate, MetricContext, ask, is_finite
+from nas.search.clock import Clock
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
@@ -72,11 +73,13 @@ class Proposer:
     """Proposes candidates of one study; `tried` holds the `arch_id`s that are evaluated or running."""
 
     def __init__(
-        self, spec: StudySpec, space: SearchSpace, columns: tuple[Column, ...], costs: CostTable | None = None
+        self, spec: StudySpec, space: SearchSpace, columns: tuple[Column, ...],
+        costs: CostTable | None = None, clock: Clock | None = None,
     ) -> None:
         self._spec, self._space, self._columns = spec, space, columns
         self._bounds = spec.bounds
         self._table = CostTable() if costs is None else costs
+        self._clock = clock or Clock()
         self._together = Together()
         self.distributions = distributions(space)
 
@@ -86,7 +89,8 @@ class Proposer:
             arch = self._space.decode(values)
             if arch.arch_id in tried:
                 return Rejected("already evaluated", arch=arch)
-            cost = count_architecture(arch, self._space.blocks, self._table)
+            with self._clock("cost"):
+                cost = count_architecture(arch, self._space.blocks, self._table)
         except StoreError:  # the database's fault, where the table lies in one
             raise
         except NasError as error:

@@ -16,6 +16,7 @@ from rich.console import Console
 from nas.errors import MeasureError, SpecError, StoreError
 from nas.outcomes import NOT_ITS_FAULT
 from nas.search.bar import shown
+from nas.search.clock import Clock, since
 from nas.search.costs import StoredCosts
 from nas.search.drift import check_drift, registry_snapshot, snapshot
 from nas.search.evaluate import Evaluation, evaluate
@@ -85,17 +86,21 @@ def carry_out(
     observer: Observer | None = None,
     verify: bool = True,
     mix_environments: bool = False,
+    clock: Clock | None = None,
 ) -> optuna.Study:
-    """`run` of a study that is prepared already; raises what it raises."""
+    """`run` of a study that is prepared already; raises what it raises. `clock` hears where the time goes."""
     total = trials if trials is not None else ready.spec.study.trials
     if isinstance(total, bool) or not isinstance(total, int) or total < 1:
         raise SpecError(f"trials: must be a whole number from 1, got {total!r}")
+    clock = clock or Clock()
+    clock.turn_to("store")
     if (found := Store.peek(storage, ready.spec.study.name)) is not None:
         check_drift(found, ready.spec, registry_snapshot(ready), mix_environments)
-    with Store.open(storage) as store:
+    with Store.open(storage, durability=ready.spec.study.durability) as store:
         row, notices = _find_or_create(store, ready, mix_environments)
+        clock.turn_to("rest")
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
-            search = _Search(store, row, ready, total, tell, alone)
+            search = _Search(store, row, ready, total, tell, alone, clock)
             search.go_on(notices)
             if verify and ready.asking.isolated:  # fresh processes are what it is about
                 search.verify()
@@ -154,18 +159,20 @@ class _Search:
     """The loop over the trials of one run."""
 
     def __init__(
-        self, store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer, alone: Callable[[], bool]
+        self, store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer, alone: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self._store, self._row, self._ready, self._total, self._observer = store, row, ready, total, observer
-        self._alone = alone
+        self._alone, self._clock = alone, clock
         self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
         self._costs = StoredCosts(store)
-        self._proposer = Proposer(ready.spec, ready.space, ready.columns, self._costs)
+        self._proposer = Proposer(ready.spec, ready.space, ready.columns, self._costs, clock)
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
         self._finished = 0  # trials that count, over all runs
         self._elsewhere = 0  # trials that other processes run
         self._records: list[TrialRecord] = []
+        self._before = clock.spent  # when the last trial had ended, but for its writing, which the next one tells
 
     def go_on(self, notices: tuple[str, ...]) -> None:
         """Runs trials until there are enough, or none is left; ends those of other runs that die meanwhile."""
@@ -186,27 +193,30 @@ class _Search:
             records = self._all_records()
             self._tell(f"trial {len(records)}: proposing a network")
             try:
-                candidate = self._next(records)
+                with self._clock("ask"):
+                    candidate = self._next(records)
             except ExhaustedError as error:
                 self._tell(notices=(str(error),))
                 return
-            self._costs.flush()
             self._run_one(candidate)
 
     def verify(self) -> None:
         """The last phase."""
-        verify_front(self._store, self._row, self._ready, self._costs, self._tell)
+        with self._clock("verify"):
+            verify_front(self._store, self._row, self._ready, self._costs, self._tell)
 
     def _look(self) -> None:
         """How far the study is, over all runs; trials that nobody runs any more are ended."""
-        self._finished, self._elsewhere = _recover(self._store, self._row, self._ready.spec, self._alone)
+        with self._clock("store"):
+            self._finished, self._elsewhere = _recover(self._store, self._row, self._ready.spec, self._alone)
 
     def _all_records(self) -> Sequence[TrialRecord]:
         """The study's trials; one that has ended does not change any more, and is read once."""
         known = self._records
         open_ = (place for place, record in enumerate(known) if not TrialState[record.state].is_finished())
         del known[next(open_, len(known)):]
-        known += self._store.trials(self._row, after=known[-1].number if known else -1)
+        with self._clock("store"):
+            known += self._store.trials(self._row, after=known[-1].number if known else -1)
         return known
 
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
@@ -219,7 +229,9 @@ class _Search:
         """
         began = time.perf_counter()
         ready, store, row = self._ready, self._store, self._row
-        number = _begin(store, row, candidate, self._proposer, self._total)
+        with self._clock("store"):
+            self._costs.flush()
+            number = _begin(store, row, candidate, self._proposer, self._total)
         if number is None:
             self._look()
             return
@@ -228,14 +240,18 @@ class _Search:
             self._tell(f"trial {number}: {doing}")
 
         try:
-            done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, ready.asking, tell)
+            done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, ready.asking, tell, self._clock)
         except BaseException as error:
             told = "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
             store.end_trial(row, number, TrialEnd("interrupted", told, False, time.perf_counter() - began),
                             told=Told("FAIL"))
             raise
-        end = TrialEnd(done.outcome, done.message, done.feasible, time.perf_counter() - began, done.seconds)
-        store.end_trial(row, number, end, done.measurements, _told(done.outcome, done.values, ready.spec))
+        spent = self._clock.spent
+        end = TrialEnd(done.outcome, done.message, done.feasible, time.perf_counter() - began,
+                       since(self._before, spent))
+        self._before = spent
+        with self._clock("store"):
+            store.end_trial(row, number, end, done.measurements, _told(done.outcome, done.values, ready.spec))
         if done.outcome == "ok" and done.feasible:
             self._tally.add(done.values)
         self._look()  # also after the last trial: what a killed run left would stay unfinished in a done study

@@ -91,7 +91,8 @@ class TrialStart:
 class TrialEnd:
     """How a trial ended: a word of `nas.outcomes.OUTCOMES`, and what a reader should know about it.
 
-    `seconds` says where the `duration_s` went: "ask", "cost", "build", "measure", ...
+    `duration_s` is from its begin to its end; `seconds` says what it took before and meanwhile, by parts: "ask",
+    "cost", "build", "measure", "store".
     """
 
     outcome: str

@@ -18,7 +18,7 @@ from nas.search.prepare import prepare
 from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
 from nas.search.run import _recover
-from nas.store import Store, StudyRow, TrialEnd, TrialStart, owner
+from nas.store import Store, StudyRow, TrialEnd, TrialStart, engine, owner
 from nas.store.storage import StudyStorage
 from nas.store.trials import Standing
 
@@ -306,3 +306,18 @@ def test_a_study_goes_on_on_another_machine_only_where_environments_may_be_mixed
     assert 3 not in list(front)
     machine.write_text("one")
     go_on(5)
+
+
+@pytest.mark.parametrize("durability", ["normal", "full"])
+def test_a_study_says_how_durable_its_trials_are(spec, run, monkeypatch, durability):
+    connect = engine._connect
+    settings: list[str] = []
+
+    def noted(uri: str, busy_s: float, setting: str) -> Any:
+        settings.append(setting)
+        return connect(uri, busy_s, setting)
+
+    run(spec(), 1)
+    monkeypatch.setattr(engine, "_connect", noted)
+    run(spec(study={"durability": durability}), 2)  # it may change: it is about what is written from here on
+    assert ("synchronous=full" in settings) == (durability == "full")
