@@ -20,17 +20,26 @@ def rounded(value: float) -> str:
     return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.4g}"
 
 
+WIDE = 0.2
+"""A share of a value: an interval whose longer half is wider is written out, for its two halves differ too much."""
+
+
 def plus_minus(value: float, low: float, high: float) -> str:
-    """`3.12 ±0.05`: the value to the digit in which it is uncertain, with the longer half of its interval.
+    """`3.12 ±0.05`: the value to the digit in which it is uncertain, but to two digits at least, with the longer half
+    of its interval; `0.46 [0.31, 1.1]` where that is wide.
 
     The value alone where the interval is missing or has no width.
     """
     half = max(value - low, high - value)
     if not math.isfinite(half) or half <= 0:
         return rounded(value)
+    if half > WIDE * abs(value):
+        return f"{value:.2g} [{low:.2g}, {high:.2g}]" if abs(value) < 100 else (
+            f"{rounded(value)} [{rounded(low)}, {rounded(high)}]")
     digits = -math.floor(math.log10(half))
     if round(half, digits) >= 10.0 ** (1 - digits):  # 0.096 is 0.1 to one digit
         digits -= 1
+    digits = max(digits, 1 - math.floor(math.log10(abs(value))))
     if abs(value) >= 1e6 or digits > 9:
         return f"{rounded(value)} ±{half:.1g}"
     decimals = max(digits, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 
@@ -29,3 +31,21 @@ def plain(value: object) -> object:
     if callable(item := getattr(value, "item", None)) and getattr(value, "shape", None) == ():
         return plain(item())
     raise StoreError(f"{value!r:.80} cannot be stored: a {type(value).__name__} is not text, number, list or mapping")
+
+
+def dump(value: object, *, ordered: bool = False) -> str:
+    """Strict JSON on one line; ASCII, so that no encoding can break it. `ordered`: by key, at every depth.
+
+    Raises:
+        StoreError: see `plain`.
+    """
+    return json.dumps(plain(value), allow_nan=False, separators=(",", ":"), sort_keys=ordered)
+
+
+def fingerprint(facts: Mapping[str, object]) -> str:
+    """12 hex digits that are equal for equal facts, whatever the order of their keys.
+
+    Raises:
+        StoreError: see `plain`.
+    """
+    return hashlib.sha256(dump(facts, ordered=True).encode()).hexdigest()[:12]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nas import plain
 from nas.latency import gpu, processor
 from nas.latency.device import Device
 from nas.latency.remote.there import There
@@ -168,6 +167,5 @@ def lasting(environment: Mapping[str, object]) -> dict[str, object]:
 
 
 def fingerprint(environment: Mapping[str, object]) -> str:
-    """12 hex digits over what lasts: not over load, clocks, temperature or neighbours."""
-    text = json.dumps(lasting(environment), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    """12 hex digits over what lasts: not over load, clocks, temperature or neighbours. The same as in the database."""
+    return plain.fingerprint(lasting(environment))

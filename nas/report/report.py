@@ -22,6 +22,7 @@ from nas.report.environments import Comparison, columns_compared, of_one_environ
 from nas.report.verified import Verified, broken, by_place, cells, compared
 from nas.store.rows import StudyRow, Verification
 from nas.store.store import Store
+from nas.text import one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,7 @@ def report_frame(
         for name in ("trial", "state", "outcome", "arch_id", "arch", "params", "macs", "flops", "activations",
                      "receptive_field", "duration_s")
     }
-    values["message"] = [row["message"] or "" for row in rows]
+    values["message"] = [_said(row) for row in rows]
     values["feasible"] = [row["feasible"] for row in rows]
     for name in ("global_ops", "unsupported_ops"):
         values[name] = ["; ".join(map(str, row[name] or ())) for row in rows]
@@ -158,6 +159,12 @@ def measurement_frame(store: Store, study: StudyRow) -> pd.DataFrame:
     rows = store.measurement_rows(study)
     values = {column.name: [_cell(row, column) for row in rows] for column in MEASUREMENTS}
     return _frame(values, MEASUREMENTS)
+
+
+def _said(row: Row) -> str:
+    """How the trial ended, and what the metrics said of the values that they gave."""
+    words = [f"{one_line(column)}: {one_line(said)}" for column, (*_, said) in row["measured"].items() if said]
+    return "; ".join([row["message"], *words] if row["message"] else words)
 
 
 def _cell(row: Row, column: Column) -> object:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas.numbers import count, plus_minus, rounded
 from nas.outcomes import COST_COLUMNS, ITS_OWN_FAULT, NOT_ITS_FAULT
+from nas.report.notes import notes
 from nas.report.short import short_architecture, short_input
 from nas.report.summary import Summary, summary
 from nas.report.verification_text import TITLE, verification
@@ -39,7 +41,7 @@ def summary_table(report: Report) -> Group:
     else:
         parts.append(Text("no trial was successful and feasible", style="yellow"))
         parts += [Text(line) for line in (*_nearest(report), *_failures(report))]
-    parts += [Text(one_line(notice), style="yellow") for notice in report.notices]
+    parts += [Text(note, style="yellow") for note in (*map(one_line, report.notices), *notes(report))]
     parts += [*_verification(report), *(Text(one_line(comparison)) for comparison in report.comparisons)]
     return Group(*parts, _outcomes(short))
 
@@ -123,7 +125,9 @@ def _objective(row: Mapping[Any, Any], name: str) -> str:
     if name in COST_COLUMNS:
         return count(row[name])
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return rounded(row[name]) if low is None or high is None else plus_minus(row[name], low, high)
+    if low is None or high is None:
+        return rounded(row[name])
+    return plus_minus(row[name], low, high) if math.isfinite(high - low) else f"{rounded(row[name])} ±?"
 
 
 def _outcomes(short: Summary) -> Text:

@@ -10,12 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 from nas.errors import StoreError
-from nas.plain import plain
-
-
-def dump(value: object, *, ordered: bool = False) -> str:
-    """Strict JSON on one line; ASCII, so that no encoding can break it. `ordered`: by key, at every depth."""
-    return json.dumps(plain(value), allow_nan=False, separators=(",", ":"), sort_keys=ordered)
+from nas.plain import dump
 
 
 def clean(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
@@ -10,9 +9,8 @@ from typing import Any, TypeGuard
 from sqlalchemy import Connection, Table, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
-from nas.plain import plain
+from nas.plain import fingerprint, plain
 from nas.store import tables
-from nas.store.codec import dump
 from nas.store.rows import Measurement
 from nas.store.samples import pack, unpack
 
@@ -114,11 +112,9 @@ def keep_environment(connection: Connection, environment: Mapping[str, object] |
 
 def _keep(connection: Connection, table: Table, column: str, facts: Mapping[str, object]) -> str:
     """The fingerprint of `facts`, which are kept in the table's column where they are new."""
-    fingerprint = hashlib.sha256(dump(facts, ordered=True).encode()).hexdigest()[:12]
-    connection.execute(
-        insert_or_ignore(table).on_conflict_do_nothing(), {"fingerprint": fingerprint, column: plain(facts)}
-    )
-    return fingerprint
+    told = fingerprint(facts)
+    connection.execute(insert_or_ignore(table).on_conflict_do_nothing(), {"fingerprint": told, column: plain(facts)})
+    return told
 
 
 def _is_series(value: object) -> TypeGuard[Sequence[float]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from nas.errors import StoreError
 from nas.store import optuna_tables as optuna
@@ -26,7 +26,8 @@ class Parameter(NamedTuple):
 
 def trial_rows(connection: Connection, study: StudyRow) -> list[Row]:
     """A row a trial in their order, with all of `nas_trials` (None where a trial is not ours), `trial`, `state`,
-    `started`, `completed` (naive, UTC), and `measured`: column -> (value, low, high, fingerprint of the environment).
+    `started`, `completed` (naive, UTC), and `measured`: column -> (value, low, high, fingerprint of the environment,
+    what the metric said of a value, "" where it said nothing or there is none).
     """
     theirs, ours = optuna.trials.c, tables.trials.c
     rows = connection.execute(
@@ -52,7 +53,8 @@ def _measured(connection: Connection, study: StudyRow) -> dict[int, dict[str, Me
     link, of = tables.trial_measurements.c, tables.measurements.c
     found: dict[int, dict[str, Measured]] = {}
     for trial, column, *values in connection.execute(
-        select(link.trial, link.column, of.value, of.low, of.high, of.environment)
+        select(link.trial, link.column, of.value, of.low, of.high, of.environment,
+               case((of.outcome == "ok", of.message), else_=""))
         .join_from(tables.trial_measurements, tables.measurements, of.id == link.measurement_id)
         .where(link.study_uuid == study.uuid)
     ):

@@ -41,8 +41,8 @@ def latency_ms(context: nas.MetricContext) -> nas.Estimate:
     latency = measured(context)
     return nas.Estimate(
         value=latency.median_ms,
-        low=latency.low_ms,
-        high=latency.high_ms,
+        low=latency.low_ms if _spread(latency) else None,
+        high=latency.high_ms if _spread(latency) else None,
         samples=latency.samples_ms,
         iqr=latency.iqr_ms,
         conditions=facts(latency),
@@ -61,14 +61,19 @@ def throughput(context: nas.MetricContext) -> nas.Estimate:
     samples = tuple(images / sample for sample in latency.samples_ms)
     return nas.Estimate(
         value=images / latency.median_ms,
-        low=images / latency.high_ms,
-        high=images / latency.low_ms,
+        low=images / latency.high_ms if _spread(latency) else None,
+        high=images / latency.low_ms if _spread(latency) else None,
         samples=samples,
         iqr=interquartile_range(samples),
         conditions=facts(latency),
         environment=lasting(latency.environment),
         message="; ".join(latency.warnings),
     )
+
+
+def _spread(latency: Latency) -> bool:
+    """Whether there is an interval: of one sample nothing is known but itself."""
+    return len(latency.samples_ms) > 1
 
 
 def facts(latency: Latency) -> dict[str, object]:

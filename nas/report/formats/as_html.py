@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.numbers import count, rounded
 from nas.outcomes import COST_COLUMNS
+from nas.report.notes import notes
 from nas.report.picture import picture
 from nas.report.render import Format
 from nas.report.short import short_architecture
@@ -52,7 +53,7 @@ def render(report: Report) -> str:
         f'<p class="soft">{_text(goals)}. {short.trials} trials: {_text(outcomes)}.<br>{begun}</p>',
         f'<figure role="img" aria-label="Trials and their Pareto front">{picture(report)}</figure>',
         f"<h2>Pareto front: {len(short.front)} of {short.trials} trials</h2>",
-        *(f"<p>{_text(notice)}</p>" for notice in report.notices),
+        *(f"<p>{_text(notice)}</p>" for notice in (*report.notices, *notes(report))),
         *_table(report, short.front.to_dict("records"), front=False),
         *_verification(report),
         *_compared(report),
@@ -90,18 +91,19 @@ def _table(report: Report, rows: Iterable[Mapping[Any, Any]], front: bool) -> It
     numbers = [column for column in report.columns
                if column.kind in ("number", "count") and column.name not in ends and column.source != "parameter"]
     numbers = [column for column in numbers if column.name != "duration_s"]
-    heads = "".join(f'<th class="number" scope="col">{_text(column.name)}</th>' for column in numbers)
-    more = '<th scope="col">outcome</th><th scope="col">message</th>' if front else ""
-    yield f'<div class="wide"><table><thead><tr>{heads}<th scope="col">network</th>{more}</tr></thead><tbody>'
+    heads = [f'<th class="number" scope="col">{_text(column.name)}</th>' for column in numbers]
+    heads += ['<th scope="col">network</th>']
+    if front:  # how a trial ended stands beside its number: it explains what is missing in the row
+        heads = [heads[0], '<th scope="col">outcome</th>', *heads[1:], '<th scope="col">message</th>']
+    yield f'<div class="wide"><table><thead><tr>{"".join(heads)}</tr></thead><tbody>'
     for row in rows:
-        cells = "".join(f'<td class="number">{_number(row, column.name)}</td>' for column in numbers)
+        cells = [f'<td class="number">{_number(row, column.name)}</td>' for column in numbers]
         arch = row["arch"] if isinstance(row["arch"], str) else ""
-        short = _text(short_architecture(arch)) if arch else ""
-        cells += f'<td title="{_text(arch)}">{short}</td>'
+        cells += [f'<td title="{_text(arch)}">{_text(short_architecture(arch)) if arch else ""}</td>']
         if front:
-            cells += f"<td>{_text(row['outcome'])}</td><td>{_text(row['message'])}</td>"
+            cells = [cells[0], f"<td>{_text(row['outcome'])}</td>", *cells[1:], f"<td>{_text(row['message'])}</td>"]
         marked = ' class="front"' if front and row["pareto"] else ""
-        yield f"<tr{marked}>{cells}</tr>"
+        yield f"<tr{marked}>{''.join(cells)}</tr>"
     yield "</tbody></table></div>"
 
 
@@ -130,6 +132,8 @@ def _number(row: Mapping[Any, Any], name: str) -> str:
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     if isinstance(low, float) and isinstance(high, float) and math.isfinite(low) and math.isfinite(high):
         text += f" [{rounded(low)}, {rounded(high)}]"
+    elif low is not None and high is not None:  # a column with intervals, whose value has none
+        text += " ±?"
     return _text(text)
 
 

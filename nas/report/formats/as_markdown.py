@@ -12,6 +12,7 @@ from nas.markdown import as_code, in_markdown, of_environment, table
 from nas.numbers import count, rounded
 from nas.outcomes import ITS_OWN_FAULT, NOT_ITS_FAULT
 from nas.report.columns import FIXED, Column
+from nas.report.notes import notes
 from nas.report.render import Format
 from nas.report.short import short_architecture
 from nas.report.study_file import study_file
@@ -96,7 +97,7 @@ def _front(report: Report, short: Summary) -> list[str]:
     columns = _shown(report)
     rows = front.head(MOST_ROWS).to_dict("records")
     lines = [f"## Pareto front: {len(front)} of {short.trials} trials", ""]
-    for notice in report.notices:
+    for notice in (*report.notices, *notes(report)):
         lines += [in_markdown(notice), ""]
     lines += table(
         ["trial", *map(_headed, columns), "network"],
@@ -143,8 +144,11 @@ def _value(row: Mapping[Any, Any], column: Column) -> str:
         return ""
     if column.source == COST:
         return count(value)
-    interval: list[Any] = [row.get(f"{column.name}_{end}") for end in ("low", "high")]
-    return rounded(value) + ("" if any(map(_missing, interval)) else f" [{', '.join(map(rounded, interval))}]")
+    ends = [f"{column.name}_{end}" for end in ("low", "high")]
+    if not all(end in row for end in ends):
+        return rounded(value)
+    interval: list[Any] = [row[end] for end in ends]
+    return rounded(value) + (" ±?" if any(map(_missing, interval)) else f" [{', '.join(map(rounded, interval))}]")
 
 
 def _missing(value: object) -> bool:

@@ -178,3 +178,13 @@ def golden() -> Callable[[str, str], None]:
         assert text == file.read_text(encoding="utf-8"), f"{file} differs; NAS_WRITE_GOLDEN=1 writes it anew"
 
     return compare
+
+
+@pytest.fixture
+def new_writer() -> Callable[[Store], tuple[Writer, TrialStart, TrialStart, TrialStart]]:
+    """What writes trials of a new study into a store, and three networks to write."""
+
+    def make(store: Store) -> tuple[Writer, TrialStart, TrialStart, TrialStart]:
+        return Writer(store, new_study(store)), start(SMALL, 21_458), start(LARGE, 945_678), start(LARGE, 800_000)
+
+    return make

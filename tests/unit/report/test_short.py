@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nas
-from nas.numbers import plus_minus
+from nas.numbers import WIDE, plus_minus
 from nas.report.short import short_architecture, short_input
 
 
@@ -18,7 +18,7 @@ from nas.report.short import short_architecture, short_input
     [
         (3.1234, 0.046, "3.12 ±0.05"),
         (0.9533, 0.0131, "0.95 ±0.01"),
-        (0.9533, 0.096, "1.0 ±0.1"),
+        (0.9533, 0.096, "0.95 ±0.10"),  # two digits of the value at least
         (1234.5, 3.2, "1234 ±3"),
         (1234.5, 26.0, "1234 ±30"),
         (1e-4, 3e-6, "0.000100 ±0.000003"),
@@ -35,8 +35,15 @@ def test_the_longer_half_of_an_interval_is_told() -> None:
     assert plus_minus(3.0, 2.9, 3.5) == "3.0 ±0.5"
 
 
-@given(st.floats(1e-3, 1e5), st.floats(1e-3, 1e3))
-def test_what_is_shown_is_near_to_what_was_measured(value: float, half: float) -> None:
+def test_a_wide_interval_is_written_out_for_a_time_is_never_negative() -> None:
+    assert plus_minus(0.4554, 0.31, 1.124) == "0.46 [0.31, 1.1]"
+    assert plus_minus(1234.5, 1100.0, 2000.0) == "1234 [1100, 2000]"
+    assert plus_minus(0.0, 0.0, 0.5) == "0 [0, 0.5]"
+
+
+@given(st.floats(1e-3, 1e5), st.floats(0.01, WIDE - 1e-6))
+def test_what_is_shown_is_near_to_what_was_measured(value: float, share: float) -> None:
+    half = share * value
     shown, uncertainty = plus_minus(value, value - half, value + half).split(" ±")
     assert abs(float(shown) - value) <= half
     assert abs(float(uncertainty) - half) <= 0.5 * half + 1e-9

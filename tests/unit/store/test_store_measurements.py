@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.errors import StoreError
-from nas.plain import plain
-from nas.store.codec import dump
+from nas.plain import dump, plain
 from nas.store.rows import Measurement, StudyRow
 from nas.store.samples import MAX_SAMPLES, pack, unpack
 from nas.store.store import Store

@@ -94,13 +94,16 @@ def test_a_distribution_that_cannot_be_read_is_a_store_error(
 def test_trial_rows_hold_optunas_state_ours_and_what_was_measured(
     store: Store, study: StudyRow, run_trial: Callable[..., int], make_measurement: Callable[..., Measurement]
 ) -> None:
-    measurement = store.add_measurement(make_measurement(low=2.0, high=3.0, environment={"host": "a"}))
+    measurement = store.add_measurement(make_measurement(low=2.0, high=3.0, environment={"host": "a"}, message="busy"))
+    failed = store.add_measurement(make_measurement(value=None, outcome="oom", message="told in the trial's message"))
     run_trial(store, study, measurements={"latency_ms": measurement})
-    run_trial(store, study, "oom")
+    run_trial(store, study, "oom", measurements={"accuracy": failed})
     [environment] = store.environment_rows(study)
     rows = store.trial_rows(study)
     assert [(row["trial"], row["state"], row["outcome"]) for row in rows] == [(0, "COMPLETE", "ok"), (1, "FAIL", "oom")]
-    assert [row["measured"] for row in rows] == [{"latency_ms": (2.5, 2.0, 3.0, environment)}, {}]
+    assert [row["measured"] for row in rows] == [
+        {"latency_ms": (2.5, 2.0, 3.0, environment, "busy")}, {"accuracy": (None, None, None, None, "")}
+    ]
     assert rows[0]["completed"] >= rows[0]["started"]
 
 
