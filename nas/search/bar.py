@@ -111,9 +111,13 @@ class _Clock:
 
 
 def said(told: Progress) -> str:
-    """The front's size and the best values: "front 3  accuracy 0.65  latency_ms 0.359"."""
+    """The front's size and the best value of each objective, which may be of several trials: "front 3  best: accuracy
+    0.65  latency_ms 0.359".
+    """
     best = [f"{name} {count(value) if abs(value) >= 1e4 else f'{value:.4g}'}" for name, value in told.best.items()]
-    return "  ".join([f"front {told.front}", *best]) if told.finished else ""
+    if not told.finished:
+        return ""
+    return "  ".join([f"front {told.front}", f"best: {'  '.join(best)}"] if best else [f"front {told.front}"])
 
 
 def clock(seconds: float) -> str:

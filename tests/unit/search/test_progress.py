@@ -47,7 +47,7 @@ def test_time_is_told_as_people_read_it(seconds: float, text: str) -> None:
 def test_the_line_tells_front_and_best_once_there_is_a_trial() -> None:
     assert said(Progress(0, 20)) == ""
     told = Progress(13, 20, front=3, best={"accuracy": 0.65432, "macs": 1234567.0})
-    assert said(told) == "front 3  accuracy 0.6543  macs 1.235 M"
+    assert said(told) == "front 3  best: accuracy 0.6543  macs 1.235 M"
 
 
 def terminal() -> Console:
@@ -68,7 +68,7 @@ def test_a_terminal_shows_a_bar_the_moment_and_the_notices() -> None:
         assert r"note: \x1b]0;title\x07" in text_of(console)
         assert "trial 1: latency_ms" in text_of(console)
         assert "1/4" in text_of(console)
-        assert "front 1  macs 5" in text_of(console)
+        assert "front 1  best: macs 5" in text_of(console)
         assert "left" in text_of(console)
 
 
@@ -93,9 +93,9 @@ def test_a_log_gets_a_line_now_and_then_and_the_last_one_always(monkeypatch: pyt
             observer(Progress(finished, 4, front=1, best={"macs": 5.0}, last=DONE))
     assert text_of(console).splitlines() == [
         "note: sampler is tpe from here on",
-        "tiny 1/4  front 1  macs 5  0:18 left",
-        "tiny 3/4  front 1  macs 5  0:06 left",
-        "tiny 4/4  front 1  macs 5",
+        "tiny 1/4  front 1  best: macs 5  0:18 left",
+        "tiny 3/4  front 1  best: macs 5  0:06 left",
+        "tiny 4/4  front 1  best: macs 5",
     ]
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -13,7 +14,7 @@ import pytest
 from optuna.trial import Trial, TrialState, create_trial
 
 import nas
-from nas.errors import StudyDriftError
+from nas.errors import StoreError, StudyDriftError
 from nas.search.prepare import prepare
 from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
@@ -321,3 +322,19 @@ def test_a_study_says_how_durable_its_trials_are(spec, run, monkeypatch, durabil
     monkeypatch.setattr(engine, "_connect", noted)
     run(spec(study={"durability": durability}), 2)  # it may change: it is about what is written from here on
     assert ("synchronous=full" in settings) == (durability == "full")
+
+
+@pytest.mark.parametrize("what", ["deleted", "replaced"])
+def test_a_database_that_goes_while_a_study_runs_ends_it_at_the_next_trial(spec, run, storage, what):
+    file = Path(storage.removeprefix("sqlite:///"))
+
+    def after_trial_1(told: Progress) -> None:
+        if told.last is not None and told.finished == 2:
+            file.unlink()
+            if what == "replaced":
+                file.write_bytes(b"")
+
+    with pytest.raises(StoreError, match=f"the database was {what}"):
+        run(spec(), 4, observer=after_trial_1)
+    assert file.exists() == (what == "replaced")
+    assert not file.exists() or file.read_bytes() == b""
