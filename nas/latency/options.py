@@ -11,7 +11,6 @@ from nas.choices import shown
 from nas.errors import SpecError, nearest
 from nas.latency import processor
 from nas.latency.device import DTYPES, Device, lacks_dtype, resolve_device
-from nas.latency.remote.there import There
 from nas.runtimes import RuntimeOptions, RuntimeRegistry, RuntimeSpec
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
@@ -128,6 +127,8 @@ class LatencyOptions:
             raise SpecError(f"runtime = {runtime.name!r}: {reason}")
         libraries = dict(runtime.libraries(told))
         if device.kind == "ssh":  # asked last, of what is in order otherwise
+            from nas.latency.remote.there import There
+
             there = There.on(device.torch_name)
             cores, cpus = there.environment["physical_cores"], there.environment["cpus"]
             told = replace(told, threads=self._threads(cores, cpus))
