@@ -97,7 +97,7 @@ def nas_blocks():
 OUTCOMES = {"well": "ok", "asks": "oom", "spins": "timeout", "breaks": "device_error"}
 
 STUDY: dict[str, Any] = {
-    "study": {"name": "faults", "trials": 8, "sampler": "random", "seed": 6},
+    "study": {"name": "faults", "trials": 8, "sampler": "random", "seed": 5},
     "input": {"shape": [3, 64, 64], "classes": 10},
     "network": {"stem": {"channels": 32, "stride": 1}, "head": {"channels": 64, "dropout": 0}, "drop_path": 0},
     "stages": [{"block": list(OUTCOMES), "repeats": 1, "channels": 64, "stride": 1}],

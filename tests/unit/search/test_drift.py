@@ -27,7 +27,9 @@ def drift(before, after, section="blocks", **entry) -> list[str]:
 
 def test_a_snapshot_writes_every_default_out_and_no_path(make):
     frozen = snapshot(make().spec)
-    assert frozen["study"] == {"name": "tiny", "trials": 4, "sampler": "random", "seed": 0}
+    assert frozen["study"] == {
+        "name": "tiny", "trials": 4, "sampler": "random", "seed": 0, "durability": "normal"
+    }
     assert frozen["network"]["norm"] == {"eps": 1e-3, "momentum": 0.1}
     assert frozen["network"]["stem"] == {"channels": [8], "kernel": [3], "stride": [1], "pool": [False], "act": None}
     assert frozen["stages"] == [

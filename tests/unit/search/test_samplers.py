@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.samplers import GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
 
+from nas.search.gaussian import BatchedGPSampler
 from nas.search.samplers import AUTO_SWITCH, derived_seed, distribution, distributions, make_sampler, resolve_sampler
 from nas.space import Dimension
 from nas.spec import SAMPLERS
 
 
 @pytest.mark.parametrize("name, kind", [
-    ("tpe", TPESampler), ("nsga2", NSGAIISampler), ("gp", GPSampler), ("random", RandomSampler),
+    ("tpe", TPESampler), ("nsga2", NSGAIISampler), ("gp", BatchedGPSampler), ("random", RandomSampler),
 ])
 def test_each_name_is_a_sampler_of_optunas(name, kind):
     assert type(make_sampler(name, 0)) is kind

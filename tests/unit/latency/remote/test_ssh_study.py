@@ -65,10 +65,13 @@ def test_two_machines_are_two_columns_and_two_environments(server: Server, tmp_p
     assert ran.returncode == 0, ran.stderr
     storage = f"sqlite:///{tmp_path}/nas.db"
     report = nas.read_report("boards", storage=storage)
-    assert list(report["outcome"]) == ["ok", "ok"]
+    assert set(report["outcome"]) <= {"ok", "contaminated"}  # which a busy machine may be, and is tried again
+    report = report[report["outcome"] == "ok"]
+    assert len(report) == 2
     assert (report["latency_ms"] > 0).all()
     assert (report["latency_ms_low"] <= report["latency_ms"]).all()
     measured = nas.read_measurements("boards", storage=storage)
+    measured = measured[measured["outcome"] == "ok"]
     there, here = (measured[measured["column"] == name] for name in ("latency_ms", "here_ms"))
     assert set(there["device"]) == {"ssh:loopback"}
     assert set(here["device"]) == {"cpu"}
