@@ -165,6 +165,21 @@ def test_a_place_where_nothing_can_be_written_is_refused_beforehand(tmp_path: Pa
     check_out(tmp_path / "r.md")
 
 
+def test_the_place_of_the_picture_is_asked_about_beforehand_too(tmp_path: Path) -> None:
+    (tmp_path / "r.svg").mkdir()
+    with pytest.raises(SpecError, match=r"--out: cannot write .*r\.svg: it is a directory"):
+        check_out(tmp_path / "r.md")
+    check_out(tmp_path / "r.csv")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_older_ones(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "r.md").write_text("older")
+    (tmp_path / "r.svg").mkdir()
+    with pytest.raises(StoreError, match=r"--out: cannot write .*r\.svg: "):
+        write(bench, tmp_path / "r.md")
+    assert (tmp_path / "r.md").read_text() == "older"
+
+
 def test_a_file_that_cannot_be_written_names_the_path(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot write"):
         write(bench, tmp_path / "nowhere" / "r.csv")
