@@ -62,6 +62,14 @@ def check_files(paths: list[Path]) -> None:
             raise _unwritable(path, error) from None
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; what the system does not take for a path, such as one that is too long, is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _place(path: Path) -> Path | None:
     """Where a file is to be renamed to; None for what is written as it is.
 

@@ -12,7 +12,7 @@ from nas.bench.page import page
 from nas.bench.picture import picture
 from nas.bench.result import Bench, Row, Timing
 from nas.errors import SpecError, StoreError
-from nas.files import check_files, write_files
+from nas.files import check_files, is_folder, write_files
 from nas.outcomes import COST_COLUMNS
 from nas.text import in_spreadsheet
 from nas.version import VERSION
@@ -89,9 +89,9 @@ def check_out(out: Path) -> None:
     """
     if out.suffix not in _FORMATS:
         raise SpecError(f"--out: {out}: name a file that ends in {', '.join(_FORMATS)}")
-    if out.is_dir():
+    if is_folder(out):
         raise SpecError(f"--out: {out} is a folder; name a file in it")
-    if not out.parent.is_dir():
+    if not is_folder(out.parent):
         raise SpecError(f"--out: there is no folder {out.parent}; make it, or give another path")
     try:
         check_files([out, _image(out)] if out.suffix == ".md" else [out])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.choices import shown
 from nas.cli import options
 from nas.errors import SpecError, nearest, printable
 
@@ -27,7 +28,7 @@ def command(
 
     if format not in FORMATS:
         known = ", ".join(FORMATS)
-        raise SpecError(f"--format: unknown format '{format}'{nearest(format, FORMATS)}; there are {known}")
+        raise SpecError(f"--format: unknown format {shown(format)}{nearest(format, FORMATS)}; there are {known}")
     plugins = load_plugins(plugin or (), not no_plugins)
     if format == "json":
         import json

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from nas.choices import shown
 from nas.cli import options
 from nas.errors import NasError, SpecError, nearest
 from nas.files import write_files
@@ -28,7 +29,7 @@ def command(
 
     known = tuple(formats())
     if format not in known:
-        raise SpecError(f"--format: unknown format '{format}'{nearest(format, known)}; there are {', '.join(known)}")
+        raise SpecError(f"--format: unknown format {shown(format)}{nearest(format, known)}; there are {', '.join(known)}")
     if format == "table" and out is None:
         from nas.report.terminal import summary_table
 

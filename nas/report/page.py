@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.errors import SpecError
-from nas.files import write_files
+from nas.files import is_folder, write_files
 from nas.report.formats import as_markdown
 from nas.report.picture import picture
 
@@ -21,7 +21,7 @@ def write_page(report: Report, out: Path) -> tuple[Path, Path]:
         SpecError: `out` is a folder, or named like the picture itself.
         StoreError: a file cannot be written; neither is.
     """
-    if out.is_dir():
+    if is_folder(out):
         raise SpecError(f"{out}: a page is a file, this is a directory; write {out / 'report.md'}")
     image = out.with_suffix(".svg")
     if image == out:
