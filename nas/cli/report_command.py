@@ -29,7 +29,8 @@ def command(
 
     known = tuple(formats())
     if format not in known:
-        raise SpecError(f"--format: unknown format {shown(format)}{nearest(format, known)}; there are {', '.join(known)}")
+        raise SpecError(f"--format: unknown format {shown(format)}{nearest(format, known)}; "
+                        f"there are {', '.join(known)}")
     if format == "table" and out is None:
         from nas.report.terminal import summary_table
 
