@@ -187,6 +187,18 @@ def test_metrics_and_runtimes_are_listed_as_json(
     assert runtimes["metered"]["missing"] == {"cpu": "the meter is not installed; pip install 'meter[red]'"}
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_runtime_that_runs_on_gpus_alone_lacks_one_where_there_is_none(
+    gpus: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.latency.gpu.count", lambda: gpus)
+    listed = json.loads(shown(capsys, monkeypatch, "blocks", "--format", "json"))["runtimes"]
+    lacks = {spec["name"]: spec["missing"].get("cuda", "") for spec in listed}
+    assert lacks["eager"] == ""
+    assert lacks["cuda_graph"] == ("" if gpus else "a CUDA device")
+    assert lacks["tensorrt"].startswith("a CUDA device") is not bool(gpus)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_narrow_terminal_goes_without_columns_and_is_told_so_but_nothing_is_cut(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
