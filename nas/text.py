@@ -24,3 +24,9 @@ def in_spreadsheet(text: str) -> str:
     """Text that no spreadsheet takes for a formula: a leading apostrophe says that it is text."""
     line = one_line(text)
     return f"'{line}" if line.startswith(FORMULA) else line
+
+
+def several(number: int, thing: str) -> str:
+    """`1 network`, `2 networks`, `3 processes`."""
+    plural = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{plural}"

@@ -18,7 +18,7 @@ _PLACE = re.compile(r"(<!-- nas ([\w -]*--help) -->\n+```\n)(.*?)(^```$)", flags
 
 def help_text(words: list[str]) -> str:
     """What `nas WORDS` prints, 100 columns wide and without colour."""
-    program = [sys.executable, "-c", "from nas.cli import app; app(prog_name='nas')", *words]
+    program = [sys.executable, "-c", "from nas.cli.commands import app; app(prog_name='nas')", *words]
     environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "NO_COLOR": "1", "TERM": "dumb"}
     environment.pop("FORCE_COLOR", None)
     told = subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout

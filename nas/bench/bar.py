@@ -16,6 +16,8 @@ from rich.text import Text
 
 from nas.bench.result import Bench, Row
 from nas.bench.told import cells, columns
+from nas.errors import printable
+from nas.patience import Patience
 
 
 class Shown(Protocol):
@@ -37,7 +39,11 @@ def shown(networks: int, console: Console) -> Iterator[Shown]:
             bar.what = ""
             bar.refresh()
     else:
-        yield _Lines(console)
+        lines = _Lines(console)
+        try:
+            yield lines
+        finally:
+            lines.patience.end()
 
 
 class _Live(Bar):
@@ -74,11 +80,14 @@ class _Drawn:
 class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
+        self.patience = Patience(lambda said: console.print(Text(printable(said)), soft_wrap=True))
 
     def doing(self, what: str) -> None:
-        """A log is told of networks alone."""
+        """A log is told of networks alone, and where one waits."""
+        self.patience.hear(what)
 
     def finished(self, bench: Bench, row: Row) -> None:
+        self.patience.end()
         found = {column.heading: cell for column, cell in zip(columns(bench), cells(bench, row), strict=True)}
         said = [f"{heading} {cell}" for heading, cell in found.items() if " ms, " in heading or heading == "images/s"]
         line = f"{len(bench.rows)}/{bench.asked} {found['network']}  {'  '.join(said)}"

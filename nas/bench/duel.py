@@ -12,7 +12,7 @@ from typing import Any
 
 from nas.arch import Architecture
 from nas.bench.duel_result import Duel, PairedProcess, StoppedBy
-from nas.bench.limits import BUDGET_S, MARGIN, MAX_PROCESSES, Limits
+from nas.bench.limits import BUDGET_S, MARGIN, MAX_PROCESSES, Limits, hopeless
 from nas.bench.pair import task
 from nas.bench.verdict import Judgement, Rule, rule
 from nas.choices import shown
@@ -26,6 +26,7 @@ from nas.latency.statistics import median
 from nas.network import try_network
 from nas.outcomes import TRIED_TWICE
 from nas.plugins import Plugins, load_plugins
+from nas.text import several
 from nas.worker import Worker
 from nas.zoo import Opaque, canonical_with, resolve
 from nas.zoo.timm_blocks import BlockStrings
@@ -107,6 +108,8 @@ def settle(
         options.resolve(runtime, [network.input_shape for network in networks])
     texts = [str(network) for network in networks]
     judge = rule(limits.max_processes, limits.margin)
+    if doubt := hopeless(limits):
+        tell(doubt)
     begin = clock()
     seen = _Seen()
     random_ = random.Random(f"duel {seed}")
@@ -267,8 +270,8 @@ def _warnings(
         yield from (f"{label}: {warning}" for warning in told)
     for label, warm in zip(labels, zip(*(answer["warm"] for answer in answers), strict=True), strict=True):
         if (cold := len(warm) - sum(warm)) > BUSY_SHARE * len(warm):
-            yield f"{label} had not settled after its warm-up in {cold} of {len(warm)} processes"
+            yield f"{label} had not settled after its warm-up in {cold} of {several(len(warm), 'process')}"
     if (doubted := [answer["doubts"][0] for answer in answers if answer["doubts"]]) and (
         len(doubted) > BUSY_SHARE * len(answers)
     ):
-        yield f"in {len(doubted)} of {len(answers)} processes: {doubted[0]}"
+        yield f"in {len(doubted)} of {several(len(answers), 'process')}: {doubted[0]}"

@@ -9,6 +9,10 @@ from typing import Literal
 
 from nas.bench.verdict import ERROR, Verdict
 from nas.numbers import rounded
+from nas.text import several
+
+TOLD_AS_FACTOR = 2.0
+"""From so many times as long on, times are told, and no percent."""
 
 StoppedBy = Literal["verdict", "processes", "seconds"]
 
@@ -83,15 +87,17 @@ class Duel:
 
     def effort(self) -> str:
         """How much was measured: `9 processes, 1480 pairs`."""
-        several = "es" if len(self.processes) != 1 else ""
-        return f"{len(self.processes)} process{several}, {self.pairs} pairs"
+        return f"{several(len(self.processes), 'process')}, {several(self.pairs, 'pair')}"
 
     def said(self) -> str:
         """The verdict as a clause: `b is slower than a: it takes 5.1 % longer`."""
-        percent = f"{abs(self.ratio - 1):.1%}".replace("%", " %")
+        percent, times = f"{abs(self.ratio - 1):.1%}".replace("%", " %"), max(self.ratio, 1 / self.ratio)
+        far = times >= TOLD_AS_FACTOR
+        less = f"{self.a} takes {times:.1f} times as long" if far else f"it takes {percent} less time"
+        longer = f"it takes {times:.1f} times as long" if far else f"it takes {percent} longer"
         return {
-            "faster": f"{self.b} is faster than {self.a}: it takes {percent} less time",
-            "slower": f"{self.b} is slower than {self.a}: it takes {percent} longer",
+            "faster": f"{self.b} is faster than {self.a}: {less}",
+            "slower": f"{self.b} is slower than {self.a}: {longer}",
             "no_difference": f"no difference beyond {100 * self.margin:g} % between {self.a} and {self.b}",
             "undecided": f"undecided between {self.a} and {self.b}",
         }[self.verdict]

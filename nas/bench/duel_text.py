@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from nas.bench.duel_result import Duel
-from nas.bench.verdict import MOST_PROCESSES
+from nas.bench.verdict import ERROR, MOST_PROCESSES
 from nas.numbers import rounded
 from nas.text import one_line
 
@@ -21,6 +21,9 @@ WHY = {
     "seconds": "; not decided in this time: --budget-s, in Python budget_s, allows more",
 }
 AT_MOST = "; not decided by as many processes as a duel may have: a larger margin may be decided"
+MEANING = (f"in {100 * (1 - ERROR):g} of 100 duels the ratio over fresh processes lies within such bounds, "
+           "though they are looked at after each process")
+LEGEND = "the processes' ratios, from the least to the greatest: o one process, a digit several, # more than 9; | is 1"
 WIDTH = 48
 """Characters of the strip of processes."""
 
@@ -44,7 +47,9 @@ def duel_text(duel: Duel) -> Group:
         table,
         Text(one_line(duel.said()), style=STYLES[duel.verdict]),
         Text(f"b / a: {duel.interval()}"),
+        *([Text(MEANING, style="dim")] if math.isfinite(duel.high) else []),
         Text(strip(duel)),
+        Text(LEGEND, style="dim"),
         Text(looked, style="dim"),
     ]
     parts += [Text(f"note: {one_line(warning)}", style="yellow") for warning in duel.warnings]

@@ -12,6 +12,7 @@ from nas.bench.page import page
 from nas.bench.picture import picture
 from nas.bench.result import Bench, Row, Timing
 from nas.errors import SpecError, StoreError
+from nas.files import check_files, is_folder, write_files
 from nas.outcomes import COST_COLUMNS
 from nas.text import in_spreadsheet
 from nas.version import VERSION
@@ -65,46 +66,48 @@ def as_json(bench: Bench) -> str:
     return json.dumps({"nas": VERSION, **bench.as_dict()}, indent=1) + "\n"
 
 
-def _written(bench: Bench, out: Path, render: Callable[[Bench], str]) -> dict[Path, str]:
-    return {out: render(bench)}
-
-
 def _page(bench: Bench, out: Path) -> dict[Path, str]:
-    image = out.with_suffix(".svg")
-    return {out: page(bench, image.name), image: picture(bench)}
+    return {out: page(bench, _image(out).name), _image(out): picture(bench)}
+
+
+def _image(out: Path) -> Path:
+    return out.with_suffix(".svg")
 
 
 _FORMATS: dict[str, Callable[[Bench, Path], dict[Path, str]]] = {
     ".md": _page,
-    ".csv": lambda bench, out: _written(bench, out, as_csv),
-    ".json": lambda bench, out: _written(bench, out, as_json),
+    ".csv": lambda bench, out: {out: as_csv(bench)},
+    ".json": lambda bench, out: {out: as_json(bench)},
 }
 
 
 def check_out(out: Path) -> None:
-    """Whether a bench can be written there: asked before anything is measured.
+    """Whether a bench can be written there, with its picture if it has one: asked before anything is measured.
 
     Raises:
-        SpecError: its ending is of no format; it is a folder, or its folder is not there.
+        SpecError: its ending is of no format; a file is a folder, its folder is not there, or may not be written to.
     """
     if out.suffix not in _FORMATS:
         raise SpecError(f"--out: {out}: name a file that ends in {', '.join(_FORMATS)}")
-    if out.is_dir():
+    if is_folder(out):
         raise SpecError(f"--out: {out} is a folder; name a file in it")
-    if not out.parent.is_dir():
+    if not is_folder(out.parent):
         raise SpecError(f"--out: there is no folder {out.parent}; make it, or give another path")
+    try:
+        check_files([out, _image(out)] if out.suffix == ".md" else [out])
+    except StoreError as error:
+        raise SpecError(f"--out: {error}") from None
 
 
 def write(bench: Bench, out: Path) -> tuple[Path, ...]:
     """Writes the files, `out` first, and gives their paths.
 
     Raises:
-        StoreError: one cannot be written.
+        StoreError: one cannot be written; none is.
     """
-    texts = _FORMATS[out.suffix](bench, out)  # all of them, before anything is written
-    for path, text in texts.items():
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"--out: cannot write {path}: {error.strerror}; give another path") from None
+    texts = _FORMATS[out.suffix](bench, out)
+    try:
+        write_files(texts)
+    except StoreError as error:
+        raise StoreError(f"--out: {error}") from None
     return tuple(texts)

@@ -10,6 +10,7 @@ from nas.bench.budget import allowed_s, steps
 from nas.errors import MeasureError, NasError
 from nas.latency.options import LatencyOptions, find_runtime
 from nas.latency.result import Latency
+from nas.patience import WAITING
 from nas.plugins import Plugins, load_plugins
 from nas.worker import Tell
 
@@ -76,7 +77,7 @@ def roofs(arguments: Mapping[str, Any], tell: Tell) -> object:
     from nas.latency.lock import held
 
     device = resolve_device(arguments["device"])
-    with named("measuring the roofs"), held(lock_names(describe(device)), lambda: tell.phase("waiting", None)):
+    with named("measuring the roofs"), held(lock_names(describe(device)), lambda: tell.phase(WAITING, None)):
         tell.phase("measuring the roofs", ROOF_LIMIT_S)
         return asdict(measure_roofs(device.torch_name, arguments["dtype"], arguments["threads"], ROOF_SECONDS))
 

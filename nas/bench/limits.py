@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES
+from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES, rule
 from nas.choices import shown
 from nas.errors import SpecError
 
 MARGIN = 0.02
 BUDGET_S = 300.0
 """For all processes: each takes about 6 s on an idle machine, and was seen to take 15 on a busy one."""
+PROCESS_S = 6.0
+"""What is expected of one before any has been seen."""
 MAX_PROCESSES = 24
 """By so many, 5 % are told apart in 95 % of the duels where the processes' ratios spread by 5 % (a standard deviation),
 in 88 % where they spread by 6 %; equal networks are called so in 93 % at 2 %, in 40 % at 3 % (simulated). On two cores
@@ -40,3 +42,12 @@ class Limits:
         if not whole or not LEAST_PROCESSES <= self.max_processes <= MOST_PROCESSES:
             raise SpecError(f"max_processes = {shown(count)}: give a whole number from {LEAST_PROCESSES}, of which "
                             f"fewer can decide nothing, to {MOST_PROCESSES}")
+
+
+def hopeless(limits: Limits) -> str:
+    """Why a duel within these limits will hardly have a verdict, or an empty string: asked before it begins."""
+    first = rule(limits.max_processes, limits.margin).first
+    if limits.budget_s >= first * PROCESS_S:
+        return ""
+    return (f"no verdict is possible before {first} processes, of about {PROCESS_S:g} s each: budget_s = "
+            f"{limits.budget_s:g} will hardly be enough; give {first * PROCESS_S:g} or more")

@@ -17,12 +17,15 @@ from nas.bench.roofline import Roofs
 from nas.cost.result import Cost
 from nas.errors import MeasureError
 from nas.outcomes import NOT_ITS_FAULT
+from nas.patience import WAITING
 from nas.worker import Worker
 
 JOBS = "nas.bench.jobs"
 
 TRIED_AGAIN = (*NOT_ITS_FAULT, "device_error")
 """A network that ends so before its first latency is tried once more: it may have been another's fault."""
+
+ROOFS = "the roofs: a matrix product and a copy"
 
 Listener = Callable[[str], None]
 """Hears what is being done."""
@@ -50,8 +53,8 @@ def begin(request: Request, worker: Worker) -> Bench:
 
 def carry_out(bench: Bench, request: Request, worker: Worker, tell: Listener = deaf) -> Iterator[Row]:
     """Measures the roofs, then yields each network's row once it is in `bench`."""
-    tell("the roofs: a matrix product and a copy")
-    bench.roofs = _roofs(bench, worker)
+    tell(ROOFS)
+    bench.roofs = _roofs(bench, worker, tell)
     for subject in request.subjects:
         tell(subject.label)
         row = _row(subject, bench, request, worker, tell)
@@ -59,11 +62,32 @@ def carry_out(bench: Bench, request: Request, worker: Worker, tell: Listener = d
         yield row
 
 
-def _roofs(bench: Bench, worker: Worker) -> Roofs | None:
+class _Doing:
+    """What is told to a listener: the work, and, as long as the device is waited for, that it is."""
+
+    def __init__(self, tell: Listener, what: str) -> None:
+        self._tell, self._what, self._waits = tell, what, False
+
+    def now(self, what: str) -> None:
+        """The work is another."""
+        self._what, self._waits = what, False
+        self._tell(what)
+
+    def entered(self, phase: str) -> None:
+        """A phase of the worker's begins."""
+        if phase == WAITING:
+            self._tell(f"{self._what}, {WAITING}")
+        elif self._waits:
+            self._tell(self._what)
+        self._waits = phase == WAITING
+
+
+def _roofs(bench: Bench, worker: Worker, tell: Listener) -> Roofs | None:
     """None, and a notice, where the device cannot multiply or copy so much."""
-    found = bench.conditions
+    found, doing = bench.conditions, _Doing(tell, ROOFS)
+    task = {"device": found.device, "dtype": found.dtype, "threads": found.threads}
     try:
-        told = worker.call(f"{JOBS}:roofs", {"device": found.device, "dtype": found.dtype, "threads": found.threads})
+        told = worker.call(f"{JOBS}:roofs", task, entered=doing.entered)
     except MeasureError as error:
         bench.notices.append(f"no roofs, and so no shares of them: {error.outcome}: {error}")
         return None
@@ -98,17 +122,18 @@ def _heard(
 ) -> list[Mapping[str, Any]]:
     """What the worker reports of a network; last of all, how it failed, if it did not come to its end."""
     heard: list[Mapping[str, Any]] = []
+    doing = _Doing(tell, subject.label)
 
     def listen(told: Mapping[str, Any]) -> None:
         if "doing" in told:
-            tell(f"{subject.label}, {told['doing']}")
+            doing.now(f"{subject.label}, {told['doing']}")
         else:
             heard.append(told)
 
     found = bench.conditions
     task = request.arguments() | {"network": subject.text, "runtimes": found.runtimes, "batches": found.batches}
     try:
-        worker.call(f"{JOBS}:measure", task, heard=listen)
+        worker.call(f"{JOBS}:measure", task, heard=listen, entered=doing.entered)
     except MeasureError as error:
         heard.append({"failed": str(error), "outcome": error.outcome})
         if error.outcome == "device_error":  # what comes next gets a process of its own

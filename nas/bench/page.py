@@ -8,6 +8,7 @@ from nas.bench import told
 from nas.bench.jobs import DEVICE_TIME
 from nas.bench.result import Bench
 from nas.markdown import in_markdown, of_environment, table
+from nas.text import several
 from nas.version import VERSION
 
 
@@ -16,7 +17,7 @@ def page(bench: Bench, picture: str = "") -> str:
     found = bench.conditions
     parts = [
         [f"# Networks on {in_markdown(found.device_name)}"],
-        [f"{len(bench.rows)} networks, measured with nas {VERSION}: {in_markdown(told.conditions(bench))}."],
+        [f"{several(len(bench.rows), 'network')}, measured with nas {VERSION}: {in_markdown(told.conditions(bench))}."],
         *([[f"![Each network below what this device reaches]({quote(picture)})"]] if picture else []),
         _networks(bench),
         _curve(bench),

@@ -106,7 +106,8 @@ def parse_batches(text: str) -> tuple[int, ...]:
     """
     words = [word.strip() for word in text.split(",")]
     if not all(re.fullmatch("[0-9]{1,9}", word) and 1 <= int(word) <= MAX_BATCH for word in words):
-        raise SpecError(f"--batch: {text!r}: give whole numbers from 1 to {MAX_BATCH}, separated by commas: 1,8,64")
+        raise SpecError(f"--batch: {shown(text)}: give whole numbers from 1 to {MAX_BATCH}, separated by "
+                        "commas: 1,8,64")
     return tuple(int(word) for word in words)
 
 

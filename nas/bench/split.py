@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from nas.text import several
 from nas.worker import Tell
 
 if TYPE_CHECKING:
@@ -153,8 +154,8 @@ def _timed(module: nn.Module, shape: Shape, options: LatencyOptions, tell: Tell)
                 if len(cuts) < len(whole):
                     cuts.append(_cut_times(parts, x, device.torch_name))
     folded = f"{candidate.folding.folded} of {candidate.folding.norms} batch norms folded"
-    said = (f"{device} ({device.name}), eager, batch {options.batch}, {options.dtype}, {conditions.threads} "
-            f"thread{'s' if conditions.threads > 1 else ''}, {folded}")
+    said = (f"{device} ({device.name}), eager, batch {options.batch}, {options.dtype}, "
+            f"{several(conditions.threads, 'thread')}, {folded}")
     parts_ms = tuple(1e3 * seconds for seconds in middle_half(cuts))
     return Split(parts_ms, 1e3 * middle_half(whole)[0], len(whole), said)
 

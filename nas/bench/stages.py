@@ -7,6 +7,7 @@ from nas.bench.split import TOLERANCE, Split
 from nas.errors import SpecError
 from nas.latency.options import LatencyOptions
 from nas.numbers import rounded
+from nas.text import several
 from nas.worker import borrowed
 
 SPLIT_SECONDS = 3.0
@@ -35,8 +36,9 @@ def in_words(found: Split) -> str:
     """The sum of the parts beside the whole."""
     share = found.sum_ms / found.whole_ms
     whole = f"{share:.1%} of the whole network's {rounded(found.whole_ms)} ms"
-    line = (f"the parts add up to {rounded(found.sum_ms)} ms, {whole}; middle half of {found.rounds} passes each, "
-            f"timed alternately\n{found.conditions}")
+    line = (f"the parts add up to {rounded(found.sum_ms)} ms, {whole}: means over the middle half, by time, of "
+            f"{several(found.rounds, 'pass')} cut into parts and as many whole ones, timed alternately\n"
+            f"{found.conditions}")
     if not found.adds_up:
         line += (f"\nThey differ by more than {TOLERANCE:.0%}: something else took the device meanwhile. "
                  "Try again when it is idle.")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from nas.bench.result import Bench, Row, Timing
 from nas.latency.options import LatencyOptions
 from nas.numbers import count, plus_minus, rounded
-from nas.text import one_line
+from nas.text import one_line, several
+
+MOST_OF_A_SIZE = 3
+"""Networks that are named of those that take inputs of one size."""
 
 MOST_TOLD = 12
 """Failures, and warnings, that are told one by one."""
@@ -82,7 +85,7 @@ def conditions(bench: Bench) -> str:
     """Under what everything was measured, in one sentence."""
     found = bench.conditions
     told = [f"{found.device} ({one_line(found.device_name)})", found.dtype, found.memory_format,
-            f"{found.threads} thread{'s' if found.threads > 1 else ''}", f"up to {found.max_seconds:g} s a network"]
+            several(found.threads, "thread"), f"up to {found.max_seconds:g} s a network"]
     return ", ".join(told)
 
 
@@ -95,26 +98,49 @@ def roofs(bench: Bench) -> str:
             f"in {found.arithmetic}, and {count(found.bytes_per_s)}B/s on a copy of {found.copied_bytes / 2**20:g} MiB")
 
 
+def inputs_differ(shapes: Mapping[str, tuple[int, int, int]]) -> Iterator[str]:
+    """That networks side by side do not take inputs of one size, and why, where they do not."""
+    by_size: dict[str, list[str]] = {}
+    for name, shape in shapes.items():
+        by_size.setdefault("x".join(map(str, shape)), []).append(one_line(name))
+    if len(by_size) > 1:
+        told = [f"{size} {', '.join(names[:MOST_OF_A_SIZE])}"
+                + (f" and {len(names) - MOST_OF_A_SIZE} more" if len(names) > MOST_OF_A_SIZE else "")
+                for size, names in by_size.items()]
+        timms = " (timm's test_input_size)" if any(name.startswith("timm:") for name in shapes) else ""
+        yield f"inputs differ: {'; '.join(told)}; of a network with a name, a published crop is used{timms}"
+
+
 def notes(bench: Bench) -> Iterator[str]:
     """What a reader should know before believing the numbers; failures first."""
     if not bench.finished:
-        yield f"stopped: {len(bench.rows)} of {bench.asked} networks were measured"
+        done = len(bench.rows)
+        yield f"stopped: {done} of {several(bench.asked, 'network')} {'was' if done == 1 else 'were'} measured"
     told = [f"{one_line(row.network)}: {row.outcome}: {one_line(row.message)}" if row.outcome != "ok"
             else f"{one_line(row.network)}: {one_line(row.message)}" for row in bench.rows if row.message]
     yield from _some(told, "failures")
     yield from map(one_line, bench.notices)
+    yield from inputs_differ({row.network: row.input_shape for row in bench.rows})
     if early := sum(bool(row.ended) for row in bench.rows):
-        yield f"the batches of {early} networks end early: {bench.conditions.max_seconds:g} s a network were spent"
+        yield (f"the batches of {several(early, 'network')} end early: {bench.conditions.max_seconds:g} s a network "
+               "were spent")
     every = [timing for row in bench.rows for timing in row.timings]
     capped = sum(timing.stopped_by == "cap" for timing in every)
     if capped:
         target = f"{100 * LatencyOptions.target:g} %"
-        yield (f"{capped} of {len(every)} measurements ended before their interval was as narrow as {target} of the "
-               "median: ± says how narrow it became, and ±? that there was time for one pass")
+        yield (f"{capped} of {several(len(every), 'measurement')} ended before {'its' if capped == 1 else 'their'} "
+               f"interval was as narrow as {target} of the median: ± says how narrow it became"
+               f"{', and ±? that there was time for one pass' if _one_pass(bench) else ''}")
     bound = [one_line(row.network) for row in bench.rows if any(timing.launch_bound for timing in row.timings)]
     if bound:
         yield f"launch-bound, the device waits for its host: {', '.join(bound)}"
     yield from _some(list(_warnings(bench)), "warnings")
+
+
+def _one_pass(bench: Bench) -> bool:
+    """Whether a cell of the table has `±?`."""
+    shown = (row.latency(runtime) for row in bench.rows for runtime in bench.conditions.runtimes)
+    return any(timing and len(timing.samples_ms) == 1 for timing in shown)
 
 
 def _warnings(bench: Bench) -> Iterator[str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nas.bench.limits import BUDGET_S, MARGIN, MAX_PROCESSES, Limits
+from nas.bench.limits import BUDGET_S, MARGIN, MAX_PROCESSES, Limits, hopeless
+from nas.bench.verdict import LEAST_PROCESSES, MOST_PROCESSES
 from nas.cli import options
 from nas.errors import SpecError
 from nas.latency.options import LatencyOptions
@@ -60,7 +61,12 @@ def command(
         typer.Option(metavar="S", help=f"Paired: begin no process that may end later. Default: {BUDGET_S:g}."),
     ] = None,
     max_processes: Annotated[
-        int | None, typer.Option(metavar="N", help=f"Paired: nor more processes than these. Default: {MAX_PROCESSES}.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help=f"Paired: nor more processes than these, {LEAST_PROCESSES} to {MOST_PROCESSES}. "
+            f"Default: {MAX_PROCESSES}.",
+        ),
     ] = None,
     plugin: options.PluginFiles = None,
     no_plugins: options.NoPlugins = False,
@@ -145,6 +151,8 @@ def _duel(
     told = asked | ({"runtime": runtime[0]} if runtime else {}) | ({"batch": batches[0]} if batches else {})
     console = Console(stderr=True)
     first, second = net
+    if doubt := hopeless(limits):
+        console.print(f"note: {doubt}", soft_wrap=True, highlight=False)
     try:
         with console.status("asking the device") as status:
             found = settle(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nas.choices import shown
 from nas.cli import options
 from nas.errors import SpecError, nearest, printable
 
@@ -27,7 +28,7 @@ def command(
 
     if format not in FORMATS:
         known = ", ".join(FORMATS)
-        raise SpecError(f"--format: unknown format '{format}'{nearest(format, FORMATS)}; there are {known}")
+        raise SpecError(f"--format: unknown format {shown(format)}{nearest(format, FORMATS)}; there are {known}")
     plugins = load_plugins(plugin or (), not no_plugins)
     if format == "json":
         import json
@@ -72,19 +73,22 @@ def _of(registry: Registry[Any], name: str) -> dict[str, Any]:
 
 def missing(spec: RuntimeSpec) -> dict[str, str]:
     """Kind of device -> what this machine lacks for the runtime to use it, and what brings that; where it lacks nothing
-    that the runtime asks for, the kind is left out. Whether such a device is there is another question.
+    that the runtime asks for, the kind is left out. A GPU is missing to a runtime that runs here on nothing else.
     """
+    from nas.latency import gpu
     from nas.runtimes import RuntimeOptions
 
     found = {}
+    without_gpu = "cpu" not in spec.devices and not gpu.count()
     for kind, device in (("cpu", "cpu"), ("cuda", "cuda:0")):
         if kind in spec.devices:
             try:
                 reason = spec.check(RuntimeOptions(device))
             except Exception as error:  # noqa: BLE001  # a stranger's check may raise anything
                 reason = f"its check fails: {type(error).__name__}: {error}"
-            if reason:
-                found[kind] = reason
+            lacks = ["a CUDA device"] if kind == "cuda" and without_gpu else []
+            if lacks := [*lacks, *([reason] if reason else [])]:
+                found[kind] = "; ".join(lacks)
     return found
 
 

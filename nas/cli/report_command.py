@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nas.choices import shown
 from nas.cli import options
-from nas.errors import NasError, SpecError, StoreError, nearest
+from nas.errors import NasError, SpecError, nearest
+from nas.files import write_files
 
 
 def command(
@@ -25,7 +29,8 @@ def command(
 
     known = tuple(formats())
     if format not in known:
-        raise SpecError(f"--format: unknown format '{format}'{nearest(format, known)}; there are {', '.join(known)}")
+        raise SpecError(f"--format: unknown format {shown(format)}{nearest(format, known)}; "
+                        f"there are {', '.join(known)}")
     if format == "table" and out is None:
         from nas.report.terminal import summary_table
 
@@ -35,10 +40,9 @@ def command(
         from nas.report.page import write_page
 
         report = load_report(study, storage, mix_environments=mix_environments)
-        try:
-            typer.echo("wrote " + " and ".join(map(str, write_page(report, out))))
-        except NasError as error:
-            raise type(error)(f"--out: {error}") from None
+        with _named_out():
+            written = write_page(report, out)
+        typer.echo("wrote " + " and ".join(map(str, written)))
         return
     text = render(load_report(study, storage, params=True, mix_environments=mix_environments), format)
     data = text.encode() if isinstance(text, str) else text
@@ -47,9 +51,16 @@ def command(
             raise SpecError(f"--format {format}: is no text for a terminal; name a file with --out")
         typer.echo(data, nl=False)
         return
-    try:
-        out.write_bytes(data)
-    except OSError as error:
-        raise StoreError(f"--out: cannot write {out}: {error.strerror}; give another path") from None
+    with _named_out():
+        write_files({out: data})
     typer.echo(f"wrote {out}")
+
+
+@contextmanager
+def _named_out() -> Iterator[None]:
+    """What cannot be written is an error of this option."""
+    try:
+        yield
+    except NasError as error:
+        raise type(error)(f"--out: {error}") from None
 

@@ -36,6 +36,7 @@ def command(
     no_plugins: options.NoPlugins = False,
 ) -> None:
     """Show what a network is made of and what each stage costs; of several networks, also their totals side by side."""
+    from nas.bench.told import inputs_differ
     from nas.cost.count import count_architecture, count_opaque, count_parts
     from nas.cost.result import PartCost
     from nas.cost.table import CostTable
@@ -47,6 +48,7 @@ def command(
     known, table = load_plugins(plugin or (), not no_plugins), CostTable()
     console = options.output()
     totals: dict[str, Cost] = {}
+    shapes: dict[str, tuple[int, int, int]] = {}
     networks = {name: resolve(name, known) for name in dict.fromkeys(net)}  # all, before anything is shown
     for name, network in networks.items():
         split = None
@@ -63,9 +65,11 @@ def command(
         if latency:
             console.print(_times(label, split), soft_wrap=True)
         console.print(facts(cost))
-        totals[label] = cost
+        totals[label], shapes[label] = cost, network.input_shape
     if len(totals) > 1:
         print_side_by_side(console, totals)
+        for note in inputs_differ(shapes):
+            console.print(f"note: {note}", soft_wrap=True, markup=False, highlight=False, style="yellow")
 
 
 def _split(network: Architecture, device: str | None, plugin: list[Path] | None, no_plugins: bool) -> Split:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 BAR = 12
 """Characters of a bar."""
 COSTS = ("params", "macs", "flops", "activations")
-LEFT_OUT = ("bars", "flops", "activations", "receptive field", "stride")
+BARS = "bars of the costs"
+LEFT_OUT = (BARS, "flops", "activations", "receptive field", "stride")
 """What a narrow terminal goes without, the first one first; the totals below a table have all of it."""
 
 
@@ -96,7 +97,7 @@ def _add_costs(table: Table, without: Collection[str], barred: Collection[str]) 
     for name in COSTS:
         if name not in without:
             table.add_column(name, justify="right", no_wrap=True)
-            if name in barred and "bars" not in without:
+            if name in barred and BARS not in without:
                 table.add_column("", no_wrap=True)
     for name in ("receptive field", "stride"):
         if name not in without:
@@ -110,7 +111,7 @@ def _cells(cost: Cost, most: Mapping[str, float], without: Collection[str]) -> l
         if name not in without:
             value = getattr(cost, name)
             cells.append(count(value))
-            if name in most and "bars" not in without:
+            if name in most and BARS not in without:
                 cells.append(bar(value, most[name]))
     cells += [cost.receptive_field] if "receptive field" not in without else []
     return [*cells, f"{cost.output_stride:g}"] if "stride" not in without else cells

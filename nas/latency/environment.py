@@ -12,6 +12,7 @@ from nas import plain
 from nas.latency import gpu, processor
 from nas.latency.device import Device
 from nas.latency.remote.there import There
+from nas.text import several
 
 STATE = "state"
 """The one key of an environment whose value changes from moment to moment."""
@@ -126,7 +127,10 @@ def doubts(environment: Mapping[str, object], threads: int, waited: float = 0.0)
         yield f"for {waited:.0%} of the time it waited for a CPU"
     on_gpu = "gpu_uuid" in environment
     if foreign is not None and foreign + (1 if on_gpu else threads) > cpus + BUSY:
-        timed = "one thread launched the GPU's work" if on_gpu else f"{threads} threads were timed"
+        timed = (
+            "one thread launched the GPU's work" if on_gpu
+            else f"{several(threads, 'thread')} {'was' if threads == 1 else 'were'} timed"
+        )
         yield (f"other processes kept {foreign:g} of {cpus} CPUs busy while {timed}: "
                "this is the latency of a busy machine")
     if after.get("unavailable"):

@@ -28,7 +28,9 @@ from nas.latency.remote.there import SEND_LIMIT_S, There
 from nas.latency.result import Latency
 from nas.latency.statistics import CONFIDENCE, interquartile_range, median, median_interval
 from nas.latency.timing import passes_of
+from nas.numbers import rounded
 from nas.runtimes import RuntimeSpec
+from nas.text import several
 
 if TYPE_CHECKING:
     from nas.zoo import Opaque
@@ -208,8 +210,8 @@ def _latency(
         warnings.append(f"launch-bound: {launched * to_ms:.4g} ms where the host launches each kernel, "
                         f"{launched / median(times):.2g} times the device's own time")
     if interval.coverage < CONFIDENCE:
-        warnings.append(f"only {len(times)} samples in max_seconds = {options.max_seconds:g}: the interval holds the "
-                        f"median in {interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
+        warnings.append(f"only {several(len(times), 'sample')} in max_seconds = {rounded(options.max_seconds)}: "
+                        f"the interval holds the median in {interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
     return Latency(
         median_ms=median(times) * to_ms,
         low_ms=interval.low * to_ms,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.errors import SpecError, StoreError
+from nas.errors import SpecError
+from nas.files import is_folder, write_files
 from nas.report.formats import as_markdown
 from nas.report.picture import picture
 
@@ -18,17 +19,13 @@ def write_page(report: Report, out: Path) -> tuple[Path, Path]:
 
     Raises:
         SpecError: `out` is a folder, or named like the picture itself.
-        StoreError: a file cannot be written.
+        StoreError: a file cannot be written; neither is.
     """
-    if out.is_dir():
+    if is_folder(out):
         raise SpecError(f"{out}: a page is a file, this is a directory; write {out / 'report.md'}")
     image = out.with_suffix(".svg")
     if image == out:
         raise SpecError(f"{out}: this is where the page's picture goes; name the page .md")
     page, drawn = as_markdown.render(report, image.name), picture(report)  # both, before anything is written
-    try:
-        out.write_text(page, encoding="utf-8")
-        image.write_text(drawn, encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"cannot write {error.filename}: {error.strerror}; give another path") from None
+    write_files({out: page, image: drawn})
     return out, image

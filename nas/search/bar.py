@@ -16,6 +16,7 @@ from rich.text import Text
 
 from nas.errors import printable
 from nas.numbers import count
+from nas.patience import Patience
 from nas.search.progress import Observer, Progress
 
 LINES_EVERY_S = 10.0
@@ -32,7 +33,11 @@ def shown(name: str, console: Console) -> Iterator[Observer]:
             bar.doing = ""
             bar.update(task, left="")
     else:
-        yield _Lines(name, console)
+        lines = _Lines(name, console)
+        try:
+            yield lines
+        finally:
+            lines.patience.end()
 
 
 class _Live(Bar):
@@ -72,15 +77,17 @@ class _Drawn:
 
 
 class _Lines:
-    """Observes by a line now and then."""
+    """Observes by a line now and then, and by one where a device is waited for."""
 
     def __init__(self, name: str, console: Console) -> None:
         self._name, self._console, self._clock = name, console, _Clock()
         self._spoke = -LINES_EVERY_S
+        self.patience = Patience(lambda said: self._print(f"{name} {printable(said)}"))
 
     def __call__(self, told: Progress) -> None:
         for notice in told.notices:
             self._print(f"note: {printable(notice)}")
+        self.patience.hear(told.doing)
         left = self._clock.left(told)
         now = time.monotonic()
         if told.last is None or (now - self._spoke < LINES_EVERY_S and told.finished < told.total):

@@ -120,7 +120,8 @@ class Timm(Library):
             return _unknown(name, "timm", names)
         if dot and name not in timm.list_models(plain, include_tags=True, pretrained=True):
             tags = [each.partition(".")[2] for each in timm.list_models(plain + ".*", pretrained=True)]
-            return f"timm's {plain} has no weights tagged {tag!r}{nearest(tag, tags)}; there are {', '.join(tags)}"
+            return (f"timm's {plain} has no weights tagged {tag[:60]!r}{nearest(tag[:60], tags)}; there are "
+                    f"{', '.join(tags)}")
         if timm.get_pretrained_cfg(name, allow_unregistered=True).num_classes == 0:
             return "it has no classifier of its own; a network here takes images and gives (batch, classes)"
         return None

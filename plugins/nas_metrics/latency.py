@@ -18,7 +18,8 @@ connection to another machine has limits of its own."""
 
 
 def measured(context: nas.MetricContext) -> Latency:
-    """The candidate's latency under the column's options.
+    """The candidate's latency under the column's options. What is to be told of the device is the column's `notice`,
+    told once a run, and stands in no measurement's warnings.
 
     Raises:
         MeasureError: `contaminated` or `throttled` where the machine was not itself, and what is told of failing
@@ -30,7 +31,9 @@ def measured(context: nas.MetricContext) -> Latency:
     runtime = find_runtime(options.runtime, context.runtimes)
     network = context.network
     context.phase("asking the device", None if options.device.startswith("ssh:") else DEVICE_LIMIT_S)
-    latency = measure_module(network, context.input_shape, options, runtime, phase=context.phase)
+    found = measure_module(network, context.input_shape, options, runtime, phase=context.phase)
+    known = resolve_device(options.device).notice
+    latency = replace(found, warnings=tuple(warning for warning in found.warnings if warning != known))
     if latency.outcome != "ok":
         raise MeasureError(f"{latency}: {'; '.join(latency.warnings)}", latency.outcome)
     return latency

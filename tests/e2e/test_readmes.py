@@ -93,9 +93,9 @@ def test_the_block_of_the_plugin_page_is_searched_and_counted_as_it_is_built(tmp
         if example.file:
             (tmp_path / example.file).write_text(example.text)
     storage = f"sqlite:///{tmp_path}/nas.db"
-    nas.run(tmp_path / "ghosts.toml", trials=8, storage=storage)
+    nas.run(tmp_path / "ghosts.toml", storage=storage)
     frame = nas.read_report("ghosts", storage=storage, params=True)
-    assert list(frame["outcome"]) == ["ok"] * 8
+    assert list(frame["outcome"]) == ["ok"] * 12
     assert set(frame["stage0.block"]) == {"ghost", "mbconv"}
     plugins = [tmp_path / "ghost.py"]
     for text, params in zip(frame["arch"], frame["params"], strict=True):

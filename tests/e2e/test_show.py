@@ -67,6 +67,16 @@ def test_receptive_fields_of_stacked_3x3_kernels_stand_beside_one_large_one(
     assert fields == ["5x5", "5x5", "7x7", "7x7"]
 
 
+def test_networks_side_by_side_that_take_other_inputs_are_told_as_such(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = shown(capsys, monkeypatch, "show", "resnet18", "torchvision:resnet18", "timm:resnet18")
+    assert told.count("note: inputs differ") == 1
+    assert "3x224x224 resnet18, torchvision:resnet18; 3x288x288 timm:resnet18" in told
+    assert "(timm's test_input_size)" in told
+    assert "inputs differ" not in shown(capsys, monkeypatch, "show", "resnet18", "torchvision:resnet18")
+
+
 def test_a_network_of_another_library_is_shown_as_a_whole_beside_the_published_one(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +187,18 @@ def test_metrics_and_runtimes_are_listed_as_json(
     assert runtimes["metered"]["missing"] == {"cpu": "the meter is not installed; pip install 'meter[red]'"}
 
 
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_a_runtime_that_runs_on_gpus_alone_lacks_one_where_there_is_none(
+    gpus: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.latency.gpu.count", lambda: gpus)
+    listed = json.loads(shown(capsys, monkeypatch, "blocks", "--format", "json"))["runtimes"]
+    lacks = {spec["name"]: spec["missing"].get("cuda", "") for spec in listed}
+    assert lacks["eager"] == ""
+    assert lacks["cuda_graph"] == ("" if gpus else "a CUDA device")
+    assert lacks["tensorrt"].startswith("a CUDA device") is not bool(gpus)
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_narrow_terminal_goes_without_columns_and_is_told_so_but_nothing_is_cut(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -189,7 +211,7 @@ def test_a_narrow_terminal_goes_without_columns_and_is_told_so_but_nothing_is_cu
     assert max(map(len, told.splitlines())) <= width
     for word in ("stages.5", "bottleneck x 5", "1024x14x14", "5.586 M", "1.092 G", "mobilenet_v3_large", "5.483 M"):
         assert word in told, word
-    assert told.count(f"left out, for a width of {width}: bars") == (3 if width <= 120 else 0)
+    assert told.count(f"left out, for a width of {width}: bars of the costs") == (3 if width <= 120 else 0)
 
 
 def test_a_long_name_goes_on_in_the_next_line(

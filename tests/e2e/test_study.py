@@ -210,6 +210,6 @@ def test_a_space_that_is_exhausted_ends_well(folder: Path) -> None:
 
 
 def test_importing_nas_loads_no_torch() -> None:
-    code = "import sys, nas, nas.cli; print([m for m in ('torch', 'pandas', 'optuna', 'sqlalchemy') if m in sys.modules])"
+    code = "import sys, nas, nas.cli.commands; print([m for m in ('torch', 'pandas', 'optuna', 'sqlalchemy') if m in sys.modules])"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.strip() == "[]"

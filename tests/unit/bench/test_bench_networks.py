@@ -16,6 +16,7 @@ from nas.bench.networks import TRIED_AGAIN, begin, carry_out
 from nas.bench.request import Request, make_request
 from nas.bench.result import Bench
 from nas.errors import MeasureError, SpecError
+from nas.patience import WAITING
 from nas.worker import Tell, Worker
 
 SMALL, OTHER = (
@@ -56,7 +57,7 @@ class Acted(Worker):
 
     def call(
         self, job: str, arguments: Mapping[str, object], *, heard: Callable[[Any], None] = print,
-        limit_s: float | None = None,
+        entered: Callable[[str], None] = print, limit_s: float | None = None,
     ) -> Any:
         assert limit_s is None or limit_s > 0
         name = job.partition(":")[2]
@@ -65,7 +66,10 @@ class Acted(Worker):
         for act in [self.roofs] if name == "roofs" else next(self.acts):
             if isinstance(act, Exception):
                 raise act
-            heard(act) if name == "measure" else None
+            if isinstance(act, str):
+                entered(act)
+            elif name == "measure":
+                heard(act)
         return self.roofs
 
     def kill(self) -> None:
@@ -152,6 +156,16 @@ def test_roofs_that_cannot_be_measured_are_a_notice() -> None:
     assert bench.roofs is None
     assert bench.notices == ["no roofs, and so no shares of them: oom: no memory"]
     assert bench.rows[0].outcome == "ok"
+
+
+def test_a_wait_for_the_device_is_told_as_long_as_it_lasts() -> None:
+    heard: list[str] = []
+    asked = request(SMALL)
+    worker = Acted(["preparing", {"doing": "eager, batch 1"}, "preparing", WAITING, "timing", told(1), "timing"])
+    list(carry_out(begin(asked, worker), asked, worker, heard.append))
+    label = asked.subjects[0].label
+    assert heard[1:] == [label, f"{label}, eager, batch 1", f"{label}, eager, batch 1, {WAITING}",
+                         f"{label}, eager, batch 1"]
 
 
 def test_what_is_done_is_told() -> None:

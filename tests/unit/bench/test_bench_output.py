@@ -74,6 +74,39 @@ def test_notes_tell_failures_first_and_each_kind_of_warning_once(bench: Bench) -
     assert found[4:] == ["large, eager, batch 1: others kept 1.0 of 2 CPUs busy (1 more like it)"]
 
 
+def test_the_mark_of_a_single_pass_is_explained_where_it_stands_in_the_table(bench: Bench) -> None:
+    assert not [note for note in told.notes(bench) if "±?" in note]
+    large = bench.rows[1]
+    single = dataclasses.replace(large.timings[0], samples_ms=(100.0,), stopped_by="cap")
+    later = dataclasses.replace(large.timings[1], samples_ms=(500.0,))  # of which the table does not tell
+    bench.rows[1] = dataclasses.replace(large, timings=(large.timings[0], later))
+    assert not [note for note in told.notes(bench) if "±?" in note]
+    bench.rows[1] = dataclasses.replace(large, timings=(single,))
+    assert [note for note in told.notes(bench) if note.endswith("and ±? that there was time for one pass")]
+
+
+def test_what_there_is_one_of_is_told_as_one(bench: Bench) -> None:
+    small = dataclasses.replace(bench.rows[0], ended="max_seconds is spent",
+                                timings=(dataclasses.replace(bench.rows[0].timings[0], stopped_by="cap"),))
+    alone = dataclasses.replace(bench, rows=[small], asked=2)
+    found = list(told.notes(alone))
+    assert found[0] == "stopped: 1 of 2 networks was measured"
+    assert found[1] == "the batches of 1 network end early: 5 s a network were spent"
+    assert found[2].startswith("1 of 1 measurement ended before its interval was as narrow")
+    assert "\n1 network, measured with" in page(alone)
+
+
+def test_inputs_of_several_sizes_are_told_with_who_takes_which(bench: Bench) -> None:
+    assert not [note for note in told.notes(bench) if note.startswith("inputs differ")]
+    bench.rows[1] = dataclasses.replace(bench.rows[1], network="timm:resnet50d", input_shape=(3, 288, 288))
+    [note] = [note for note in told.notes(bench) if note.startswith("inputs differ")]
+    assert note == ("inputs differ: 3x32x32 small, broken; 3x288x288 timm:resnet50d; of a network with a name, a "
+                    "published crop is used (timm's test_input_size)")
+    [note] = told.inputs_differ({**{f"n{k}": (3, 8, 8) for k in range(5)}, "other": (3, 9, 9)})
+    assert "3x8x8 n0, n1, n2 and 2 more; 3x9x9 other;" in note
+    assert "timm" not in note
+
+
 def test_the_terminal_shows_table_curve_roofs_and_notes(bench: Bench) -> None:
     console = Console(width=200, file=io.StringIO(), record=True)
     console.print(rendered(bench))
@@ -163,6 +196,21 @@ def test_a_place_where_nothing_can_be_written_is_refused_beforehand(tmp_path: Pa
     with pytest.raises(SpecError, match="there is no folder"):
         check_out(tmp_path / "nowhere" / "r.md")
     check_out(tmp_path / "r.md")
+
+
+def test_the_place_of_the_picture_is_asked_about_beforehand_too(tmp_path: Path) -> None:
+    (tmp_path / "r.svg").mkdir()
+    with pytest.raises(SpecError, match=r"--out: cannot write .*r\.svg: it is a directory"):
+        check_out(tmp_path / "r.md")
+    check_out(tmp_path / "r.csv")
+
+
+def test_a_file_that_cannot_be_written_leaves_the_older_ones(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "r.md").write_text("older")
+    (tmp_path / "r.svg").mkdir()
+    with pytest.raises(StoreError, match=r"--out: cannot write .*r\.svg: "):
+        write(bench, tmp_path / "r.md")
+    assert (tmp_path / "r.md").read_text() == "older"
 
 
 def test_a_file_that_cannot_be_written_names_the_path(bench: Bench, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_faster_network_takes_so_much_less_time(processes: Processes) -> None:
     processes.answers = itertools.repeat(math.log(0.5))
     duel = small()
     assert duel.verdict == "faster"
-    assert duel.said() == f"{duel.b} is faster than {duel.a}: it takes 50.0 % less time"
+    assert duel.said() == f"{duel.b} is faster than {duel.a}: {duel.a} takes 2.0 times as long"
 
 
 def test_networks_that_no_process_tells_apart_are_no_difference(processes: Processes) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from nas.bench.duel_result import Duel, PairedProcess
 from nas.bench.duel_text import WIDTH, duel_text, strip
+from nas.bench.limits import Limits, hopeless
 from nas.bench.verdict import MOST_PROCESSES
 
 
@@ -37,6 +38,33 @@ def test_verdict_times_interval_and_effort_are_told() -> None:
     assert "3 processes, 3 pairs, 61 s\n" in text
     for cell in ("resnet18", "10", "resnet34", "18"):
         assert cell in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ratio", "said"),
+    [
+        ("slower", 1.99, "it takes 99.0 % longer"),
+        ("slower", 3.12, "it takes 3.1 times as long"),
+        ("faster", 0.75, "it takes 25.0 % less time"),
+        ("faster", 0.25, "resnet34 is faster than resnet18: resnet18 takes 4.0 times as long"),
+    ],
+)
+def test_from_twice_on_times_are_told_and_no_percent(verdict: str, ratio: float, said: str) -> None:
+    assert replace(DUEL, verdict=verdict, ratio=ratio).said().endswith(said)  # type: ignore[arg-type]
+
+
+def test_the_interval_and_the_line_of_processes_are_explained() -> None:
+    text = " ".join(shown(DUEL).split())
+    assert "in 97 of 100 duels the ratio over fresh processes lies within such bounds" in text
+    assert "o one process, a digit several, # more than 9; | is 1" in text
+    assert "97 of 100" not in " ".join(shown(replace(DUEL, low=0.0, high=math.inf)).split())
+
+
+def test_limits_that_can_hardly_decide_are_told_beforehand() -> None:
+    assert hopeless(Limits()) == ""
+    assert hopeless(Limits(budget_s=40, max_processes=7)).startswith(
+        "no verdict is possible before 7 processes, of about 6 s each: budget_s = 40 will hardly be enough; give 42"
+    )
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,8 @@ def test_others_are_a_doubt_where_they_take_what_the_threads_need(
     found = list(doubts(state(foreign), threads))
     assert bool(found) is doubted
     if doubted:
-        assert f"kept {foreign:g} of 2 CPUs busy while {threads} threads" in found[0]
+        timed = "1 thread was timed" if threads == 1 else f"{threads} threads were timed"
+        assert f"kept {foreign:g} of 2 CPUs busy while {timed}: " in found[0]
 
 
 def test_a_gpus_state_is_a_doubt_where_it_is_throttled_shared_or_unknown() -> None:

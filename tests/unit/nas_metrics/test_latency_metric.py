@@ -212,6 +212,19 @@ def test_warnings_reach_the_row(runtimes: RuntimeRegistry) -> None:
     assert "batch norms are not folded" in estimate.message
 
 
+def test_what_the_column_tells_of_its_device_is_not_told_of_every_measurement(
+    runtimes: RuntimeRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    told = SPECS["latency_ms"].notice(setting(runtimes, device="auto"))
+    assert "no CUDA device" in told
+    unfoldable = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 3))
+    estimate = SPECS["latency_ms"].compute(context(runtimes, unfoldable, device="auto"))
+    assert isinstance(estimate, nas.Estimate)
+    assert told not in estimate.message
+    assert "batch norms are not folded" in estimate.message
+
+
 def test_throughput_is_images_over_latency_with_its_interval_turned_round(runtimes: RuntimeRegistry) -> None:
     estimate = SPECS["throughput"].compute(context(runtimes, network(), batch=4))
     assert isinstance(estimate, nas.Estimate)

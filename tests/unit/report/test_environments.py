@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from typer.testing import CliRunner
 
 import nas
-from nas.cli import app
+from nas.cli.commands import app
 from nas.report.environments import Comparison, columns_compared
 from nas.report.render import render
 from nas.report.report import Report, load_report

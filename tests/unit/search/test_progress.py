@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 
 import pytest
@@ -108,3 +109,17 @@ def test_the_time_left_is_judged_by_this_run_alone(monkeypatch: pytest.MonkeyPat
         now[0] = 30
         observer(Progress(91, 100, last=DONE))
     assert text_of(console) == "tiny 91/100  front 0  4:30 left\n"
+
+
+def test_a_log_tells_of_a_wait_for_the_device_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.patience.Patience.__init__.__defaults__", (0.0,))
+    console = Console(file=io.StringIO(), width=40)
+    with shown("tiny", console) as observer:
+        observer(Progress(0, 100, doing="trial 0: latency_ms, waiting for the device"))
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.join(10)
+        observer(Progress(0, 100, doing="trial 0: latency_ms, timing"))
+    assert text_of(console) == (
+        "tiny trial 0: latency_ms, waiting for the device, which another process measures on\n"
+    )

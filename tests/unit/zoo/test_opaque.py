@@ -51,6 +51,7 @@ def test_a_network_of_a_library_is_a_value_with_the_library_s_own_evaluation_cro
         ("torchvision:quantized_resnet18", "integer weights"),
         ("timm:efficientnet_b99", r"timm has no network 'efficientnet_b99' \(did you mean 'efficientnet_b"),
         ("timm:resnet18.tv_in2k", r"no weights tagged 'tv_in2k' \(did you mean 'tv_in1k'\?\)"),
+        ("timm:resnet18." + 5000 * "x", r"no weights tagged 'x{60}'; there are a1_in1k"),
         ("timm:resnet18.", "no weights tagged ''; there are a1_in1k"),
         ("timm:hf-hub:someone/something", "timm has no network 'hf-hub:someone/something'"),
         ("timm:local-dir:/tmp", "timm has no network 'local-dir:/tmp'"),
