@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -25,6 +26,8 @@ START_LIMIT_S = 120.0
 """Until a job says its first word: Python starts and the job's module is imported."""
 LOOK_S = 1.0
 """How often the process is looked at while it says nothing: a child that it leaves behind may keep its pipe open."""
+FIRST_OF_OURS = 3
+"""The descriptors before it are standard input, output and error."""
 LAST_WORDS = 300
 """Characters of what a worker wrote to its standard error before it died."""
 
@@ -107,7 +110,7 @@ class Worker:
 
     def _pass_on(self) -> None:
         """What was printed in the worker is for the owner's terminal: an author looks for it there."""
-        if self._process is not None and (said := self._unheard()):
+        if self._process is not None and (said := self._unheard()) and sys.stderr is not None:
             sys.stderr.write(said)
 
     def _ask(
@@ -137,9 +140,9 @@ class Worker:
                 heard(message["told"])
 
     def _spawn(self) -> None:
-        theirs_read, self._inbox = os.pipe()
-        ours_read, theirs_write = os.pipe()
-        theirs_life, self._life = os.pipe()
+        theirs_read, self._inbox = _pipe()
+        ours_read, theirs_write = _pipe()
+        theirs_life, self._life = _pipe()
         self._outbox = os.fdopen(ours_read, "rb", buffering=0)
         self._rest = b""
         self._said = 0
@@ -206,6 +209,23 @@ class Worker:
             self._said += len(chunk)
             found += chunk
         return found.decode(errors="replace")
+
+
+def _pipe() -> tuple[int, int]:
+    """As `os.pipe`, and never one of the standard descriptors, which the child gets others for. Where a caller has closed
+    one of its own, the next file that is opened would get its number.
+    """
+    low = os.pipe()
+    try:
+        read = fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, FIRST_OF_OURS)
+        try:
+            return read, fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, FIRST_OF_OURS)
+        except OSError:
+            os.close(read)
+            raise
+    finally:
+        for end in low:
+            os.close(end)
 
 
 class _Phase:

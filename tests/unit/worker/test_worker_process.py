@@ -204,3 +204,24 @@ def test_an_owner_that_is_killed_takes_worker_and_grandchild_with_it(tmp_path: P
         owner.kill()
     assert len(pids) == 2
     assert all(ends(lambda pid=pid: gone(pid)) for pid in pids)
+
+
+CLOSED_STREAMS = """
+import os, sys
+closed = [int(number) for number in sys.argv[1].split(",")]
+for number in closed:
+    os.close(number)
+    setattr(sys, ("stdin", "stdout", "stderr")[number], None)  # as Python itself has it where it is started so
+sys.path.insert(0, sys.argv[2])
+from nas.worker import Worker
+worker = Worker()
+answers = [worker.call("worker_jobs:echo", {"x": 1})["x"], worker.call("worker_jobs:say", {"text": "printed"})]
+open(sys.argv[3], "w").write(repr(answers))
+"""
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0,1,2"])
+def test_an_owner_whose_standard_streams_are_closed_is_answered(closed: str, tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    subprocess.run([sys.executable, "-c", CLOSED_STREAMS, closed, str(HERE), str(answers)], check=True, timeout=60)
+    assert answers.read_text() == "[1, None]"
