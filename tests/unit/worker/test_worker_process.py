@@ -78,6 +78,40 @@ def test_what_a_job_raises_is_an_outcome_and_the_worker_lives(worker, what, outc
     assert worker.pid == before
 
 
+def test_no_exception_of_a_job_ends_the_worker(worker: Worker) -> None:
+    before = worker.call("worker_jobs:echo", {})["pid"]
+    with pytest.raises(MeasureError, match="Peculiar: very"):
+        worker.call("worker_jobs:ends_peculiarly", {})
+    assert worker.pid == before
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.3], ids=["at once", "later"])
+def test_of_a_job_that_forks_only_the_process_that_was_asked_answers(worker: Worker, later_s: float) -> None:
+    first = worker.call("worker_jobs:forks", {"later_s": later_s, "x": 1})
+    assert first["child"] != 0
+    assert [worker.call("worker_jobs:echo", {"x": x})["x"] for x in (2, 3)] == [2, 3]
+    assert ends(lambda: gone(first["child"]))
+    assert worker.call("worker_jobs:echo", {"x": 4})["x"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("hello\n", r"while timing something other than the worker wrote b'hello' into its pipe"),
+        ("half a line ", r"something other than the worker wrote b'half a line \{"),
+        ("[1]\n", r"something other than the worker wrote b'\[1\]'"),
+        ('{"answer":0.001}\n', r"something other than the worker wrote"),
+        ('{"id":-1,"answer":0.001}\n', r"an answer to another question came out of the worker's pipe"),
+    ],
+)
+def test_what_is_no_answer_to_the_question_is_never_a_value(worker: Worker, text: str, told: str) -> None:
+    with pytest.raises(MeasureError, match=told) as caught:
+        worker.call("worker_jobs:scribbles", {"text": text})
+    assert caught.value.outcome == "worker_died"
+    assert worker.pid is None
+    assert worker.call("worker_jobs:echo", {"x": 5})["x"] == 5
+
+
 def test_an_answer_that_is_no_plain_value_is_a_failure_of_the_job(worker: Worker) -> None:
     with pytest.raises(MeasureError, match="TypeError: Object of type object is not JSON serializable"):
         worker.call("worker_jobs:unsayable", {})
