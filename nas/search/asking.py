@@ -121,7 +121,9 @@ class InWorker:
     def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
         """As `Asking.setting`."""
         task = {
-            **request(plugins, metric, setting.options), "input_shapes": setting.input_shapes, "classes": setting.classes,
+            **request(plugins, metric, setting.options),
+            "input_shapes": setting.input_shapes,
+            "classes": setting.classes,
         }
         with borrowed(_seat(setting.options)) as worker:
             try:

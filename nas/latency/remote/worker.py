@@ -4,8 +4,8 @@ Python >= 3.9, its standard library, and what runs the networks: onnxruntime (wi
 torch >= 2.0, or TensorRT >= 10 with its driver, which is called through ctypes. It imports nothing of `nas`, which need
 not be installed where it runs. Line by line it reads requests from standard input, one JSON object
 each: `{"id": number, "do": name, "bytes": [n, ...], ...}`, followed by so many raw bytes; it answers with any number of
-`{"phase": name}`, and then one of `{"answer": value}` and `{"failed": text, "outcome": word}`, each with the `id` of its
-request. Where standard input ends, or the connection, the process is killed, whatever it is doing.
+`{"phase": name}`, and then one of `{"answer": value}` and `{"failed": text, "outcome": word}`, each with its request's
+`id`. Where standard input ends, or the connection, the process is killed, whatever it is doing.
 
 How to warm up and when to stop is the same as in `nas.latency.sampling` and `nas.latency.stopping`, whose numbers come
 with each request; a test holds the two together.
