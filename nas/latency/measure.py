@@ -21,7 +21,7 @@ from nas.latency.launches import launch_bound
 from nas.latency.lock import held
 from nas.latency.options import Conditions, LatencyOptions, Shape, find_runtime
 from nas.latency.processor import CpuTime, foreign_cpus
-from nas.latency.quiet import as_asked
+from nas.latency.quiet import as_asked, refuse_other_threads
 from nas.latency.reference import VERSION as REFERENCE_VERSION
 from nas.latency.remote.link import ASK_LIMIT_S
 from nas.latency.remote.there import SEND_LIMIT_S, There
@@ -150,6 +150,7 @@ def _measure_here(
     device = conditions.device
     phase("preparing", PREPARING_LIMIT_S)
     candidate = prepare()
+    refuse_other_threads(conditions.threads)
     reference = prepare_reference(options, device)
     usual = usual_of(device, options, conditions.threads)
     locks = lock_names(describe(device))
@@ -159,6 +160,7 @@ def _measure_here(
         timed, *discarded = steadily(lambda: time_here(candidate.call, reference, options, device), usual, options)
         foreign = foreign_cpus(begin, CpuTime.now())
         after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
+        refuse_other_threads(conditions.threads)
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign))
 
 

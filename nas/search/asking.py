@@ -18,6 +18,7 @@ from nas.plugins import Plugins
 from nas.worker import Worker, borrowed
 from nas.worker.metric_job import answer_of, estimate_of, request
 
+SETTING = "nas.worker.metric_job:setting"
 Hear = Callable[[int, float], None]
 """Is told the step and the value that a metric reports."""
 Enter = Callable[[str], None]
@@ -119,12 +120,22 @@ class InWorker:
 
     def setting(self, plugins: Plugins, metric: MetricSpec, setting: Setting) -> Answer:
         """As `Asking.setting`."""
+        task = {
+            **request(plugins, metric, setting.options),
+            "input_shapes": setting.input_shapes,
+            "classes": setting.classes,
+        }
         with borrowed(_seat(setting.options)) as worker:
-            return answer_of(worker.call("nas.worker.metric_job:setting", {
-                **request(plugins, metric, setting.options),
-                "input_shapes": setting.input_shapes,
-                "classes": setting.classes,
-            }))
+            try:
+                return answer_of(worker.call(SETTING, task))
+            except MeasureError as error:
+                if error.outcome != "worker_died":
+                    raise
+            try:  # by a fresh process: what ended the one before may have had nothing to do with the setting
+                return answer_of(worker.call(SETTING, task))
+            except MeasureError as error:
+                again = "; so it did twice" if error.outcome == "worker_died" else ""
+                raise MeasureError(f"{error}{again}", error.outcome) from None
 
     def estimate(self, question: Question, hear: Hear = unheard, enter: Enter = unseen) -> Estimate:
         """As `Asking.estimate`."""

@@ -13,7 +13,7 @@ from nas.choices import shown
 from nas.cost.result import Cost
 from nas.errors import MeasureError, NasError, PluginError, SpecError, nearest
 from nas.metrics import Estimate, MetricSpec, Setting, ask_setting
-from nas.outcomes import COST_COLUMNS
+from nas.outcomes import COST_COLUMNS, NOT_ITS_FAULT
 from nas.plain import plain
 from nas.plugins import Plugins
 from nas.search.asking import Asking, Question
@@ -98,6 +98,7 @@ def resolve_columns(
     Raises:
         SpecError: a column has no metric, an objective goes against its metric's direction, or an option or the
             machine is refused by the metric; file and key are named.
+        MeasureError: the process that a metric was asked in ended, twice.
     """
     names = dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns])
     columns = [
@@ -139,14 +140,24 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str, 
         json.dumps(dict(answer.conditions))
     except SpecError:
         raise
+    except MeasureError as error:
+        if error.outcome not in NOT_ITS_FAULT:
+            raise _refused(spec, place, metric_name, error) from error
+        told = f"metric '{metric_name}' could not be asked about this setting, which is no fault of the study: {error}"
+        raise MeasureError(f"{spec.error(place, told)}\nSee that the machine is well, and run the study again.",
+                           error.outcome) from None
     except Exception as error:  # a stranger's metric may raise anything
-        told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
-        raise spec.error(place, f"metric '{metric_name}' refuses this setting: {told}") from error
+        raise _refused(spec, place, metric_name, error) from error
     if answer.refusal is not None:
         raise spec.error(place, answer.refusal)
     origin = plugins.metrics.origin(metric_name)
     return Column(name, metric, metric.direction, metric.unit, str(origin), origin.digest, options, answer.conditions,
                   role, answer.notice, section.timeout_s if section else None)
+
+
+def _refused(spec: StudySpec, place: str, metric: str, error: Exception) -> SpecError:
+    told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
+    return spec.error(place, f"metric '{metric}' refuses this setting: {told}")
 
 
 def _options(spec: StudySpec, place: str, metric: MetricSpec, given: Mapping[str, object]) -> Mapping[str, object]:

@@ -53,15 +53,20 @@ def _guard(life: int, *others: int) -> None:
 
 
 def _do(task: Message, outbox: BinaryIO) -> None:
+    asked = os.getpid()
+
     def send(message: Message) -> None:
-        outbox.write(line_of(message))
+        line = line_of({"id": task["id"], **message})
+        if os.getpid() != asked:  # a network has forked, and its copy came back: one of the two may answer
+            os._exit(1)
+        outbox.write(line)
         outbox.flush()
 
     try:
         os.chdir(task["cwd"])
         sys.path[:] = task["path"]
         send({"answer": _job(task["job"])(task["arguments"], Tell(send))})
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a job raises is its answer
+    except BaseException as error:  # noqa: BLE001  # whatever a job raises is its answer; nobody presses Ctrl-C here
         send(_failed(error))
 
 

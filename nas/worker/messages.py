@@ -1,8 +1,9 @@
 """What a worker and its owner say to each other: one JSON object a line.
 
-The owner sends `{"job": "package.module:function", "arguments": {...}, "cwd": ..., "path": [...]}`. The worker answers
-any number of `{"phase": name, "limit_s": seconds or null}` and `{"told": value}`, and then one of `{"answer": value}`
-and `{"failed": text, "outcome": word}`.
+The owner sends `{"id": number, "job": "package.module:function", "arguments": {...}, "cwd": ..., "path": [...]}`. The
+worker answers any number of `{"phase": name, "limit_s": seconds or null}` and `{"told": value}`, and then one of
+`{"answer": value}` and `{"failed": text, "outcome": word}`, each with the `id` of what it was asked: a line without it
+was said by somebody else, by a network that has forked or written into the pipe.
 """
 
 from __future__ import annotations

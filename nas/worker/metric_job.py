@@ -10,6 +10,7 @@ from nas.arch import Architecture
 from nas.cost.result import Cost
 from nas.errors import MeasureError
 from nas.latency.numerics import compute_as, numerics
+from nas.latency.quiet import torch_as_it_was
 from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
 from nas.plugins import Plugins, load_plugins
 from nas.worker.messages import Tell
@@ -50,7 +51,8 @@ def compute(arguments: Mapping[str, Any], tell: Tell) -> object:
         known_cost=Cost(**told),
     )
     tell.phase("computing")
-    return asdict(ask(metric, context))
+    with torch_as_it_was():
+        return asdict(ask(metric, context))
 
 
 def setting(arguments: Mapping[str, Any], tell: Tell) -> object:

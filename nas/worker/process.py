@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import itertools
 import json
 import math
 import os
@@ -16,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas.choices import shown
 from nas.errors import MeasureError
 from nas.worker.messages import IDLE_S, line_of
 
@@ -25,6 +28,10 @@ START_LIMIT_S = 120.0
 """Until a job says its first word: Python starts and the job's module is imported."""
 LOOK_S = 1.0
 """How often the process is looked at while it says nothing: a child that it leaves behind may keep its pipe open."""
+FIRST_OF_OURS = 3
+"""The descriptors before it are standard input, output and error."""
+KINDS = ({"id", "answer"}, {"id", "failed", "outcome"}, {"id", "phase", "limit_s"}, {"id", "told"})
+"""The keys of each message that a worker may send."""
 LAST_WORDS = 300
 """Characters of what a worker wrote to its standard error before it died."""
 
@@ -43,6 +50,7 @@ class Worker:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._heard = 0.0  # when it last said something
+        self._ids = itertools.count(1)
 
     @property
     def pid(self) -> int | None:
@@ -71,12 +79,14 @@ class Worker:
 
         Raises:
             MeasureError: the job failed, with its own outcome; `timeout` where a phase lasted longer than announced;
-                `worker_died` where the process ended. After both the process, and all that it started, is gone.
+                `worker_died` where the process ended, or said what is no answer to this question. After both the
+                process, and all that it started, is gone.
             BaseException: whatever `heard` or `entered` raises, and Ctrl-C; the process is gone then, too.
         """
-        task = {"job": job, "arguments": arguments, "cwd": str(Path.cwd()), "path": sys.path}
+        question = next(self._ids)
+        task = {"id": question, "job": job, "arguments": arguments, "cwd": str(Path.cwd()), "path": sys.path}
         try:
-            answer = self._ask(line_of(task), heard, entered, limit_s, total_s)
+            answer = self._ask(question, line_of(task), heard, entered, limit_s, total_s)
         except _JobError as error:
             self._pass_on()
             raise MeasureError(str(error), error.outcome) from None
@@ -107,11 +117,12 @@ class Worker:
 
     def _pass_on(self) -> None:
         """What was printed in the worker is for the owner's terminal: an author looks for it there."""
-        if self._process is not None and (said := self._unheard()):
+        if self._process is not None and (said := self._unheard()) and sys.stderr is not None:
             sys.stderr.write(said)
 
     def _ask(
         self,
+        question: int,
         line: bytes,
         heard: Callable[[Any], None],
         entered: Callable[[str], None],
@@ -125,7 +136,7 @@ class Worker:
         self._send(line)
         whole, phase = _Phase("the whole", total_s), _Phase("starting", limit_s)
         while True:
-            message = self._hear(phase, whole)
+            message = self._hear(phase, whole, question)
             if "answer" in message:
                 return message["answer"]
             if "failed" in message:
@@ -137,9 +148,9 @@ class Worker:
                 heard(message["told"])
 
     def _spawn(self) -> None:
-        theirs_read, self._inbox = os.pipe()
-        ours_read, theirs_write = os.pipe()
-        theirs_life, self._life = os.pipe()
+        theirs_read, self._inbox = _pipe()
+        ours_read, theirs_write = _pipe()
+        theirs_life, self._life = _pipe()
         self._outbox = os.fdopen(ours_read, "rb", buffering=0)
         self._rest = b""
         self._said = 0
@@ -166,7 +177,7 @@ class Worker:
         except BrokenPipeError:
             raise self._death("starting") from None
 
-    def _hear(self, phase: _Phase, whole: _Phase) -> Mapping[str, Any]:
+    def _hear(self, phase: _Phase, whole: _Phase, question: int) -> Mapping[str, Any]:
         with selectors.DefaultSelector() as selector:
             selector.register(self._outbox, selectors.EVENT_READ)
             while b"\n" not in self._rest:
@@ -183,8 +194,7 @@ class Worker:
                 self._heard = time.monotonic()
                 self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
-        message: Mapping[str, Any] = json.loads(line)
-        return message
+        return _message(line, question, phase.name)
 
     def _death(self, phase: str) -> MeasureError:
         if (status := self._status()) is None:
@@ -208,6 +218,21 @@ class Worker:
         return found.decode(errors="replace")
 
 
+def _pipe() -> tuple[int, int]:
+    """As `os.pipe`, but above the standard descriptors, which a child gets anew: an owner may have closed its own."""
+    low = os.pipe()
+    try:
+        read = fcntl.fcntl(low[0], fcntl.F_DUPFD_CLOEXEC, FIRST_OF_OURS)
+        try:
+            return read, fcntl.fcntl(low[1], fcntl.F_DUPFD_CLOEXEC, FIRST_OF_OURS)
+        except OSError:
+            os.close(read)
+            raise
+    finally:
+        for end in low:
+            os.close(end)
+
+
 class _Phase:
     """What a worker is doing, and until when it may; however much it tells meanwhile."""
 
@@ -226,6 +251,27 @@ class _JobError(Exception):
     def __init__(self, message: str, outcome: str) -> None:
         super().__init__(message)
         self.outcome = outcome
+
+
+def _message(line: bytes, question: int, phase: str) -> Mapping[str, Any]:
+    """What a worker says of this question.
+
+    Raises:
+        MeasureError: `worker_died`: it is no message, or is said of another question. Nobody knows who said it, and so
+            nothing that comes after it can be believed.
+    """
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict) or message.keys() not in KINDS:
+        told = f"something other than the worker wrote {shown(line)} into its pipe"
+    elif message["id"] != question:
+        told = "an answer to another question came out of the worker's pipe"
+    else:
+        return message
+    raise MeasureError(f"while {phase} {told}: a network, or a plugin, that forks or writes where it should not; the "
+                       "worker was ended", "worker_died")
 
 
 def _last_words(said: str) -> str:

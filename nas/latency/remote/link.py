@@ -54,6 +54,7 @@ class Link:
         self.python = ""
         """Version and place of the Python there, once it runs."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked = 0
 
     def ask(
         self,
@@ -76,9 +77,10 @@ class Link:
             MeasureError: what the worker says of a failure (`oom`, `invalid`, `device_error`); `timeout`;
                 `worker_died` where the connection cannot be made, or has ended. After the last two the worker is gone.
         """
-        head = {"do": do, "bytes": [len(blob) for blob in blobs], **arguments}
-        line = json.dumps(head, separators=(",", ":")).encode() + b"\n"
         with self.alone:
+            self._asked += 1
+            head = {"id": self._asked, "do": do, "bytes": [len(blob) for blob in blobs], **arguments}
+            line = json.dumps(head, separators=(",", ":")).encode() + b"\n"
             try:
                 message = self._answer(do, (line, *blobs), limit_s, entered)
             except BaseException:  # nobody can know what it is doing
@@ -107,6 +109,9 @@ class Link:
             message = None
         if not isinstance(message, dict) or not message.keys() & {"phase", "answer", "failed"}:
             raise MeasureError(f"ssh {self.host}: \"{doing}\" was answered by {shown(line)}", "device_error")
+        if message.get("id") != self._asked:  # and what comes after it cannot be believed either
+            raise MeasureError(f"ssh {self.host}: \"{doing}\" was answered by what was said of another question",
+                               "worker_died")
         return message
 
     @property

@@ -3,9 +3,9 @@
 Python >= 3.9, its standard library, and what runs the networks: onnxruntime (with numpy, which onnxruntime brings),
 torch >= 2.0, or TensorRT >= 10 with its driver, which is called through ctypes. It imports nothing of `nas`, which need
 not be installed where it runs. Line by line it reads requests from standard input, one JSON object
-each: `{"do": name, "bytes": [n, ...], ...}`, followed by so many raw bytes; it answers with any number of
-`{"phase": name}`, and then one of `{"answer": value}` and `{"failed": text, "outcome": word}`. Where standard input
-ends, or the connection, the process is killed, whatever it is doing.
+each: `{"id": number, "do": name, "bytes": [n, ...], ...}`, followed by so many raw bytes; it answers with any number of
+`{"phase": name}`, and then one of `{"answer": value}` and `{"failed": text, "outcome": word}`, each with its request's
+`id`. Where standard input ends, or the connection, the process is killed, whatever it is doing.
 
 How to warm up and when to stop is the same as in `nas.latency.sampling` and `nas.latency.stopping`, whose numbers come
 with each request; a test holds the two together.
@@ -918,6 +918,7 @@ class Worker:
 
     def __init__(self, inbox: BinaryIO, outbox: BinaryIO) -> None:
         self._inbox, self._outbox = inbox, outbox
+        self._asked, self._process = 0, os.getpid()
         self._held: list[int] = []
         self._candidate: Any = None
         self._reference: Any = None
@@ -926,6 +927,7 @@ class Worker:
         """Until nobody asks any more."""
         while line := self._inbox.readline():
             request = json.loads(line)
+            self._asked = request["id"]
             blobs = [self._inbox.read(size) for size in request.get("bytes", [])]
             try:
                 self.say({"answer": getattr(self, "do_" + request["do"])(request, *blobs)})
@@ -936,7 +938,10 @@ class Worker:
 
     def say(self, message: Mapping[str, Any]) -> None:
         """One line."""
-        self._outbox.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        line = json.dumps({"id": self._asked, **message}, separators=(",", ":")).encode() + b"\n"
+        if os.getpid() != self._process:  # a copy that a network made of this process: one of the two may answer
+            os._exit(1)
+        self._outbox.write(line)
         self._outbox.flush()
 
     def do_describe(self, request: Rules) -> dict[str, Any]:

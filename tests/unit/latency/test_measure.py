@@ -110,6 +110,41 @@ def test_threads_garbage_collection_gradients_and_random_numbers_are_as_they_wer
     assert torch.equal(torch.get_rng_state(), state)
 
 
+class Sets(nn.Module):
+    """Does this once, in its n-th pass."""
+
+    def __init__(self, action: Callable[[], object], number: int) -> None:
+        super().__init__()
+        self.action, self.passes = action, [number]
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes[0] -= 1
+        if self.passes[0] == 0:
+            self.action()
+        return x.mean()
+
+
+@pytest.mark.parametrize("number", [1, 30], ids=["preparing", "timing"])
+def test_a_network_that_takes_other_threads_has_no_value(quickly: Measure, number: int) -> None:
+    threads = torch.get_num_threads()
+    with pytest.raises(MeasureError, match=r"computes with 2 threads now, and 1 were asked for") as caught:
+        quickly(Sets(lambda: torch.set_num_threads(2), number))
+    assert caught.value.outcome == "invalid"
+    assert torch.get_num_threads() == threads
+
+
+def test_what_a_network_sets_for_all_of_torch_does_not_stay(quickly: Measure) -> None:
+    def change() -> None:
+        torch.set_default_dtype(torch.float64)
+        torch.backends.mkldnn.enabled = False
+        torch.set_grad_enabled(True)
+
+    quickly(Sets(change, 30))
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.backends.mkldnn.enabled
+    assert torch.is_grad_enabled()
+
+
 class Fails(nn.Module):
     """Raises from its n-th pass on."""
 

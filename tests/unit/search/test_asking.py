@@ -73,6 +73,11 @@ def device(context):
 def refuses(setting):
     if setting.options["refuses"] == "crash":
         ctypes.string_at(0)
+    if setting.options["refuses"] == "killed once":
+        if not (mark := Path(setting.options["folder"]) / "killed").exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return None
     return setting.options["refuses"] or None
 
 @nas.hookimpl
@@ -284,9 +289,17 @@ def test_a_refusal_is_told_before_the_study_starts(ready) -> None:
         ready(refuses="not today")
 
 
-def test_a_check_that_crashes_is_a_refusal_and_not_the_end_of_this_process(ready) -> None:
-    with pytest.raises(nas.SpecError, match=r"columns\.fake: metric 'fake' refuses this setting: .*SIGSEGV"):
+def test_a_check_that_crashes_is_not_the_end_of_this_process_and_no_mistake_of_the_study(ready) -> None:
+    with pytest.raises(nas.MeasureError, match=r"columns\.fake: metric 'fake' could not be .*SIGSEGV") as told:
         ready(refuses="crash")
+    assert told.value.outcome == "worker_died"
+    assert "so it did twice" in str(told.value)
+    assert "refuses this setting" not in str(told.value)
+
+
+def test_a_worker_that_is_killed_once_while_a_setting_is_asked_is_replaced(ready, evaluated, tmp_path: Path) -> None:
+    assert evaluated(ready(refuses="killed once", folder=str(tmp_path))).outcome == "ok"
+    assert (tmp_path / "killed").exists()
 
 
 def test_a_plugin_that_is_edited_while_the_study_runs_is_told(ready, evaluated) -> None:

@@ -78,6 +78,40 @@ def test_what_a_job_raises_is_an_outcome_and_the_worker_lives(worker, what, outc
     assert worker.pid == before
 
 
+def test_no_exception_of_a_job_ends_the_worker(worker: Worker) -> None:
+    before = worker.call("worker_jobs:echo", {})["pid"]
+    with pytest.raises(MeasureError, match="Peculiar: very"):
+        worker.call("worker_jobs:ends_peculiarly", {})
+    assert worker.pid == before
+
+
+@pytest.mark.parametrize("later_s", [0.0, 0.3], ids=["at once", "later"])
+def test_of_a_job_that_forks_only_the_process_that_was_asked_answers(worker: Worker, later_s: float) -> None:
+    first = worker.call("worker_jobs:forks", {"later_s": later_s, "x": 1})
+    assert first["child"] != 0
+    assert [worker.call("worker_jobs:echo", {"x": x})["x"] for x in (2, 3)] == [2, 3]
+    assert ends(lambda: gone(first["child"]))
+    assert worker.call("worker_jobs:echo", {"x": 4})["x"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("hello\n", r"while timing something other than the worker wrote b'hello' into its pipe"),
+        ("half a line ", r"something other than the worker wrote b'half a line \{"),
+        ("[1]\n", r"something other than the worker wrote b'\[1\]'"),
+        ('{"answer":0.001}\n', r"something other than the worker wrote"),
+        ('{"id":-1,"answer":0.001}\n', r"an answer to another question came out of the worker's pipe"),
+    ],
+)
+def test_what_is_no_answer_to_the_question_is_never_a_value(worker: Worker, text: str, told: str) -> None:
+    with pytest.raises(MeasureError, match=told) as caught:
+        worker.call("worker_jobs:scribbles", {"text": text})
+    assert caught.value.outcome == "worker_died"
+    assert worker.pid is None
+    assert worker.call("worker_jobs:echo", {"x": 5})["x"] == 5
+
+
 def test_an_answer_that_is_no_plain_value_is_a_failure_of_the_job(worker: Worker) -> None:
     with pytest.raises(MeasureError, match="TypeError: Object of type object is not JSON serializable"):
         worker.call("worker_jobs:unsayable", {})
@@ -204,3 +238,24 @@ def test_an_owner_that_is_killed_takes_worker_and_grandchild_with_it(tmp_path: P
         owner.kill()
     assert len(pids) == 2
     assert all(ends(lambda pid=pid: gone(pid)) for pid in pids)
+
+
+CLOSED_STREAMS = """
+import os, sys
+closed = [int(number) for number in sys.argv[1].split(",")]
+for number in closed:
+    os.close(number)
+    setattr(sys, ("stdin", "stdout", "stderr")[number], None)  # as Python itself has it where it is started so
+sys.path.insert(0, sys.argv[2])
+from nas.worker import Worker
+worker = Worker()
+answers = [worker.call("worker_jobs:echo", {"x": 1})["x"], worker.call("worker_jobs:say", {"text": "printed"})]
+open(sys.argv[3], "w").write(repr(answers))
+"""
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2", "0,1,2"])
+def test_an_owner_whose_standard_streams_are_closed_is_answered(closed: str, tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    subprocess.run([sys.executable, "-c", CLOSED_STREAMS, closed, str(HERE), str(answers)], check=True, timeout=60)
+    assert answers.read_text() == "[1, None]"

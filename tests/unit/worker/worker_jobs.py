@@ -82,3 +82,25 @@ def leaves_a_child(arguments: Mapping[str, Any], tell: Tell) -> object:
         os._exit(0)
     tell.report(child)
     os._exit(7)
+
+
+def forks(arguments: Mapping[str, Any], tell: Tell) -> object:
+    """Both copies come back, the second one after the first."""
+    if (child := os.fork()) == 0:
+        time.sleep(arguments["later_s"])
+    return {"child": child, "x": arguments["x"]}
+
+
+def scribbles(arguments: Mapping[str, Any], tell: Tell) -> object:
+    """Writes into the pipe that is the worker's own."""
+    tell.phase("timing", 60.0)
+    os.write(int(sys.argv[2]), arguments["text"].encode())
+    return 1.0
+
+
+class Peculiar(BaseException):
+    """No Exception."""
+
+
+def ends_peculiarly(arguments: Mapping[str, Any], tell: Tell) -> object:
+    raise Peculiar("very")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 NOISY_SHELL = '#!/bin/sh\necho Welcome to this machine\nexec {} "$@"\n'
 TALKS_FOR_EVER = "#!/bin/sh\nexec {} -c \"while True: print('no worker')\"\n"
 BABBLES = "#!/bin/sh\nprintf 'nas-worker 3.9\\nnonsense\\n'; exec cat > /dev/null\n"
+ANSWERS_ANOTHER = "#!/bin/sh\nprintf 'nas-worker 3.9\\n{{\"id\":7,\"answer\":1}}\\n'; exec cat > /dev/null\n"
 WITHOUT_LIBRARIES = '#!/bin/sh\nexec {} -I -S "$@"\n'
 OLD = "#!/bin/sh\nexec {} -c \"import sys; sys.version_info = (3, 8, 2); exec(sys.argv.pop())\" \"$2\"\n"
 DIES = "#!/bin/sh\necho it is broken >&2\nexit 3\n"
@@ -88,6 +89,11 @@ def test_what_a_login_shell_prints_is_passed_over(server: Server, link: Link) ->
 def test_what_is_no_message_is_the_machines_fault(server: Server, link: Link) -> None:
     server.write_python(BABBLES)
     assert "\"look\" was answered by b'nonsense'" in refused(link, "device_error")
+
+
+def test_what_is_said_of_another_question_is_no_answer(server: Server, link: Link) -> None:
+    server.write_python(ANSWERS_ANOTHER)
+    assert "\"look\" was answered by what was said of another question" in refused(link, "worker_died")
 
 
 def test_a_port_on_which_nobody_listens(server: Server, link: Link) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import itertools
 import os
 import random
@@ -165,6 +166,18 @@ def test_its_locks_are_those_of_the_room() -> None:
 ])
 def test_what_goes_wrong_has_a_word_of_the_report(error: Exception, word: str) -> None:
     assert worker.outcome_of(error) == word
+
+
+def test_a_copy_that_a_network_makes_of_the_process_does_not_answer() -> None:
+    inbox, outbox = io.BytesIO(b'{"id":5,"do":"once","bytes":[]}\n'), io.BytesIO()
+    one = worker.Worker(inbox, outbox)
+    one.do_once = lambda _request: None  # type: ignore[method-assign]
+    one.serve()
+    assert outbox.getvalue() == b'{"id":5,"answer":null}\n'
+    if (copy := os.fork()) == 0:
+        one.say({"answer": 1})
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]) == 1
 
 
 def test_a_call_that_a_device_goes_on_with_is_waited_for_before_and_after(
