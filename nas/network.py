@@ -21,7 +21,7 @@ from nas.canonical import canonicalise
 from nas.chain import Placed, chain, scaled, stage_ios, stem_shape
 from nas.errors import BlockError, SpecError
 from nas.layers import activation, batch_norm
-from nas.meta import QuickNorms
+from nas.meta import QuickShapes
 from nas.plugins import load_plugins
 from nas.zoo import Opaque, canonical_with, resolve
 
@@ -239,7 +239,7 @@ def _check_shape(placed: Placed, module: nn.Module) -> None:
     batch = 2
     module.eval()
     blamed = _blamed(_place(placed), "its forward, tried on the meta device,")
-    with torch.no_grad(), torch.device("meta"), QuickNorms(), blamed:
+    with torch.no_grad(), torch.device("meta"), QuickShapes(), blamed:
         given = module(torch.empty(batch, placed.io.in_channels, placed.height, placed.width))
     if not isinstance(given, Tensor):
         raise BlockError(f"{_place(placed)}: its forward must return one tensor, got {type(given).__name__}")

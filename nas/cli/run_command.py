@@ -55,11 +55,16 @@ def command(
     console, clock = Console(stderr=True), Clock()
     try:
         with console.status("loading and checking the study"), clock("check"):
+            from nas.search.asking import start_workers
+            from nas.spec import load_spec
+
+            spec = load_spec(study)
+            start_workers(spec, device)
             from nas.search.bar import shown  # with it comes torch, which takes seconds
             from nas.search.prepare import prepare
             from nas.search.run import carry_out
 
-            ready = prepare(study, plugin or (), device, entry_points=not no_plugins)
+            ready = prepare(spec, plugin or (), device, entry_points=not no_plugins)
         name = ready.spec.study.name
         with shown(name, console) as observer:
             carry_out(ready, trials, storage, observer, not no_verify, mix_environments, clock)

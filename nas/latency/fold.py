@@ -181,6 +181,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leave
     def _after_norm(self, *_: Any) -> None:
         self._running = None
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not asked whether torch's compiler should leave it alone: to say so, torch would load the compiler."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -13,9 +13,10 @@ from nas.errors import MeasureError, SpecError
 from nas.latency import gpu
 from nas.latency.remote.host import place_of
 from nas.metrics import Answer, Estimate, MetricContext, MetricSpec, Setting, ask, ask_setting
-from nas.outcomes import NEEDS_A_FRESH_WORKER
+from nas.outcomes import COST_COLUMNS, NEEDS_A_FRESH_WORKER
 from nas.plugins import Plugins
-from nas.worker import Worker, borrowed
+from nas.spec import StudySpec
+from nas.worker import Worker, borrowed, start
 from nas.worker.metric_job import answer_of, estimate_of, request
 
 SETTING = "nas.worker.metric_job:setting"
@@ -168,6 +169,16 @@ class InWorker:
         """As `Asking.start_afresh`."""
         with borrowed(_seat(options)) as worker:
             worker.kill()
+
+
+def start_workers(spec: StudySpec, device: str | None = None) -> None:
+    """Starts workers for what a study measures, as far as its file tells, and does not wait for them: while they load
+    torch, this process does. `device` as in `nas.run`.
+    """
+    for name in dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns]):
+        if name not in COST_COLUMNS:
+            options = spec.columns[name].model_dump() if name in spec.columns else {}
+            start(_seat({"device": device or options.get("device", "auto")}))
 
 
 def _answered(

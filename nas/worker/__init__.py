@@ -7,4 +7,5 @@ object a line, and is killed with all its children where a job does not keep to 
 from nas.worker.messages import Job as Job
 from nas.worker.messages import Tell as Tell
 from nas.worker.pool import borrowed as borrowed
+from nas.worker.pool import start as start
 from nas.worker.process import Worker as Worker

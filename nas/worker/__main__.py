@@ -1,6 +1,6 @@
-"""`python -m nas.worker READ WRITE LIFE`: the worker's side of its pipes, given as file descriptors.
+"""`python -m nas.worker READ WRITE LIFE [MODULE ...]`: the worker's side of its pipes, given as file descriptors.
 
-Nothing heavy is imported here before a job needs it.
+Nothing heavy is imported here before a job needs it, but for the modules that are named.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from nas.worker.messages import IDLE_S, Job, Message, Tell, line_of
 
 def main() -> None:
     """Does one job after the other, until nobody asks any more, or the owner is gone."""
-    read, write, life = map(int, sys.argv[1:])
+    read, write, life = map(int, sys.argv[1:4])
     _guard(life, read, write)
     _die_first()
     faulthandler.enable()
+    for module in sys.argv[4:]:
+        with contextlib.suppress(Exception):  # the job that needs it will say what is wrong with it
+            importlib.import_module(module)
     inbox, outbox = os.fdopen(read, "rb"), os.fdopen(write, "wb")
     while select.select([inbox], [], [], IDLE_S)[0] and (line := inbox.readline()):
         _do(json.loads(line), outbox)

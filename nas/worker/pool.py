@@ -37,6 +37,12 @@ def borrowed(device: str) -> Iterator[Worker]:
         yield seat.worker
 
 
+def start(device: str) -> None:
+    """Starts the worker of a device before it is asked for anything."""
+    with borrowed(device) as worker:
+        worker.start()
+
+
 def _steering() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(STEERING)}
 

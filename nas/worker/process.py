@@ -30,6 +30,8 @@ LOOK_S = 1.0
 """How often the process is looked at while it says nothing: a child that it leaves behind may keep its pipe open."""
 FIRST_OF_OURS = 3
 """The descriptors before it are standard input, output and error."""
+EARLY = ("nas.network",)
+"""The modules that a worker loads before it is asked; torch is among them."""
 KINDS = ({"id", "answer"}, {"id", "failed", "outcome"}, {"id", "phase", "limit_s"}, {"id", "told"})
 """The keys of each message that a worker may send."""
 LAST_WORDS = 300
@@ -97,6 +99,12 @@ class Worker:
         self._pass_on()
         return answer
 
+    def start(self) -> None:
+        """Starts the process, if none lives, before there is a job for it: it loads what every job needs meanwhile."""
+        if self.pid is None:
+            self.kill()
+            self._spawn(early=True)
+
     def kill(self) -> None:
         """Ends the process and all that it started; it leaves nothing behind."""
         if (process := self._process) is None:
@@ -147,7 +155,7 @@ class Worker:
             else:
                 heard(message["told"])
 
-    def _spawn(self) -> None:
+    def _spawn(self, *, early: bool = False) -> None:
         theirs_read, self._inbox = _pipe()
         ours_read, theirs_write = _pipe()
         theirs_life, self._life = _pipe()
@@ -158,7 +166,7 @@ class Worker:
         theirs = (theirs_read, theirs_write, theirs_life)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nas.worker", *map(str, theirs)],
+                [sys.executable, "-m", "nas.worker", *map(str, theirs), *(EARLY if early else ())],
                 pass_fds=theirs, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output,
                 start_new_session=True, env=_environment(),
             )
@@ -168,6 +176,7 @@ class Worker:
         finally:
             for end in theirs:
                 os.close(end)
+        self._heard = time.monotonic()
 
     def _send(self, line: bytes) -> None:
         try:
