@@ -48,6 +48,16 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def test_one_that_is_started_early_has_loaded_what_every_job_needs_and_is_the_one_that_is_asked(worker: Worker) -> None:
+    assert worker.call("worker_jobs:loaded", {"module": "torch"}) == [worker.pid, False]
+    worker.kill()
+    worker.start()
+    started = worker.pid
+    worker.start()
+    assert started is not None
+    assert worker.call("worker_jobs:loaded", {"module": "torch"}) == [started, True]
+
+
 def test_it_is_another_process_that_does_one_job_after_the_other(worker: Worker, tmp_path: Path, monkeypatch) -> None:
     heard: list[Any] = []
     first = worker.call("worker_jobs:echo", {"x": 1}, heard=heard.append)

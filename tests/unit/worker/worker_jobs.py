@@ -22,6 +22,10 @@ def echo(arguments: Mapping[str, Any], tell: Tell) -> object:
     return {"pid": os.getpid(), "cwd": str(Path.cwd()), **arguments}
 
 
+def loaded(arguments: Mapping[str, Any], tell: Tell) -> object:
+    return [os.getpid(), arguments["module"] in sys.modules]
+
+
 def say(arguments: Mapping[str, Any], tell: Tell) -> object:
     print(arguments["text"])
     return None
