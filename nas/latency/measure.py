@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,7 +160,14 @@ def _measure_here(
         foreign = foreign_cpus(begin, CpuTime.now())
         after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
         refuse_other_threads(conditions.threads)
+    candidate = _seen_again(candidate)
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign))
+
+
+def _seen_again(candidate: Candidate) -> Candidate:
+    """With what its answer after timing is to be warned of, where there was nothing to warn of before."""
+    told = [f"after timing: {warning}" for warning in candidate.look_again()]
+    return candidate if candidate.warnings else replace(candidate, warnings=tuple(told))
 
 
 def _measure_there(
@@ -183,6 +191,7 @@ def _measure_there(
             before, begin = there.look()
             timed, *discarded = steadily(once, usual, options)
             after, end = there.look()
+            candidate = _seen_again(candidate)  # before it is given back there
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign_cpus(begin, end)))
 
 
@@ -210,8 +219,10 @@ def _latency(
         warnings.append(f"launch-bound: {launched * to_ms:.4g} ms where the host launches each kernel, "
                         f"{launched / median(times):.2g} times the device's own time")
     if interval.coverage < CONFIDENCE:
-        warnings.append(f"only {len(times)} samples in max_seconds = {options.max_seconds:g}: the interval holds the "
-                        f"median in {interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
+        capped = len(times) >= options.max_samples
+        cap = f"max_samples = {options.max_samples}" if capped else f"max_seconds = {options.max_seconds:g}"
+        warnings.append(f"only {len(times)} samples, the cap was {cap}: the interval holds the median in "
+                        f"{interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
     return Latency(
         median_ms=median(times) * to_ms,
         low_ms=interval.low * to_ms,
