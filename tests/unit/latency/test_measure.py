@@ -182,6 +182,13 @@ def test_a_failing_network_has_an_outcome_and_leaves_everything_as_it_was(
     assert (torch.get_num_threads(), gc.isenabled(), torch.is_inference_mode_enabled()) == (threads, True, False)
 
 
+@pytest.mark.parametrize("good_passes", [0, 1, 20], ids=["folding", "checking", "timing"])
+def test_a_network_that_calls_exit_does_not_end_its_caller(quickly: Measure, good_passes: int) -> None:
+    with pytest.raises(MeasureError, match="SystemExit: 0") as caught:
+        quickly(Fails(SystemExit(0), good_passes))
+    assert caught.value.outcome == "invalid"
+
+
 def test_an_interrupt_passes_and_leaves_everything_as_it_was(quickly: Measure) -> None:
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
