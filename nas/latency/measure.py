@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from nas.arch import Architecture
+from nas.choices import shown
 from nas.errors import SpecError
 from nas.latency.attempts import Timed, steadily, time_here, usual_of
 from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference, send_candidate
@@ -71,6 +72,8 @@ def measure(
     options = LatencyOptions(
         device, runtime, batch, dtype, memory_format, threads, fuse, caches, target, max_seconds, max_samples
     )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise SpecError(f"seed = {shown(seed)}: give a whole number from 0")
     known = load_plugins(plugins)
     spec = find_runtime(runtime, known.runtimes)
     if isinstance(arch, nn.Module):
@@ -91,9 +94,10 @@ def measure(
 def _checked(input_shape: Sequence[int] | None) -> Shape:
     if input_shape is None:
         raise SpecError("input_shape: a module does not say what it takes in; give (channels, height, width)")
-    whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in input_shape)
-    if len(input_shape) != 3 or not whole:
-        raise SpecError(f"input_shape = {input_shape!r}: give (channels, height, width), whole numbers from 1")
+    given: object = input_shape
+    if (not isinstance(given, Sequence) or len(given) != 3
+            or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in given)):
+        raise SpecError(f"input_shape = {shown(input_shape)}: give (channels, height, width), whole numbers from 1")
     channels, height, width = input_shape
     return channels, height, width
 

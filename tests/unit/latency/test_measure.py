@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -449,10 +450,41 @@ def test_measure_takes_an_architecture_and_its_text() -> None:
         assert latency.conditions["batch_norms"] == latency.conditions["batch_norms_folded"] == 6
 
 
-@pytest.mark.parametrize("shape", [None, (3, 16), (3, 16, 0), (3, 16, 16.0), (1, 3, 16, 16)])
+@pytest.mark.parametrize("shape", [None, 5, "abc", {3, 16}, (3, 16), (3, 16, 0), (3, 16, 16.0), (1, 3, 16, 16)])
 def test_a_module_needs_a_shape_of_three_sides(shape: Any) -> None:
     with pytest.raises(SpecError, match=r"give \(channels, height, width\)"):
         measure(network(), input_shape=shape, **QUICK_OPTIONS)
+
+
+@pytest.mark.parametrize("seed", [None, "0", 1.0, True, -1, 2**64])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(SpecError, match=r"^seed = .*: give a whole number"):
+        measure(network(), input_shape=SHAPE, seed=seed, **QUICK_OPTIONS)
+
+
+@pytest.mark.parametrize("given", [None, "nope.py", Path("nope.py"), 5])
+def test_plugins_are_a_list(given: Any) -> None:
+    with pytest.raises(nas.PluginError, match=r"^plugins: give a list of plugin files"):
+        measure(network(), input_shape=SHAPE, plugins=given, **QUICK_OPTIONS)
+
+
+@pytest.mark.parametrize("hook", ["check", "libraries"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("no"), SystemExit("no")], ids=["error", "exit"])
+def test_what_a_hook_of_a_runtime_raises_is_told_with_its_name(
+    eager: nas.RuntimeSpec, hook: str, error: BaseException
+) -> None:
+    def raises(_options: nas.RuntimeOptions) -> Any:
+        raise error
+
+    changed: Any = {"name": "odd", hook: raises}
+    with pytest.raises(SpecError, match=f"^runtime = 'odd': its {hook} raises {type(error).__name__}: no$"):
+        measure_module(network(), SHAPE, QUICK, replace(eager, **changed))
+
+
+@pytest.mark.parametrize("found", [5, None, ["turbo"], {"turbo": 1.2}])
+def test_libraries_that_are_no_mapping_of_texts_are_refused(eager: nas.RuntimeSpec, found: Any) -> None:
+    with pytest.raises(SpecError, match="^runtime = 'odd': its libraries must return a mapping"):
+        measure_module(network(), SHAPE, QUICK, replace(eager, name="odd", libraries=lambda _: found))
 
 
 def test_an_architecture_has_its_own_shape() -> None:
