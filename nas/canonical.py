@@ -59,7 +59,9 @@ def _canonical_stage(stage: Stage, spec: BlockSpec, ios: tuple[BlockIO, BlockIO]
 def _effective(spec: BlockSpec, io: BlockIO, params: Params) -> Mapping[str, Choice]:
     try:
         effective = spec.canonical(io, params)
-    except Exception as error:  # a stranger's canonical may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's canonical may raise anything, `sys.exit()` too
         raise SpecError(f"its canonical raises {type(error).__name__}: {error}") from error
     if not isinstance(effective, Mapping):
         raise SpecError(f"its canonical must return a mapping, got {type(effective).__name__}")
@@ -69,7 +71,9 @@ def _effective(spec: BlockSpec, io: BlockIO, params: Params) -> Mapping[str, Cho
 def _idle(spec: BlockSpec, io: BlockIO, params: Params) -> bool:
     try:
         return bool(spec.noop(io, params))
-    except Exception as error:  # a stranger's noop may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a stranger's noop may raise anything, `sys.exit()` too
         raise SpecError(f"its noop raises {type(error).__name__}: {error}") from error
 
 

@@ -100,6 +100,8 @@ def refuses(spec: BlockSpec, io: BlockIO, params: Params) -> str | None:
     """Why the block refuses this place, or None; what its `check` raises is a refusal too."""
     try:
         refusal = spec.check(io, params)
-    except Exception as error:  # noqa: BLE001  # a stranger's check may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # a stranger's check may raise anything, `sys.exit()` too
         return f"its check raises {type(error).__name__}: {error}"
     return None if refusal is None else str(refusal)

@@ -222,10 +222,14 @@ def _build_block(placed: Placed) -> nn.Module:
 
 @contextmanager
 def _blamed(place: str, what: str) -> Iterator[None]:
-    """Names the place of whatever is raised; running out of memory is not a block's fault and stays as it is."""
+    """Names the place of whatever is raised, `sys.exit()` too; running out of memory is not a block's fault, nor is
+    Ctrl-C: both stay as they are.
+    """
     try:
         yield
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise
         if "overflow" in str(error).lower():  # a size past 64 bits, of which torch complains on the meta device too
@@ -237,9 +241,9 @@ def _blamed(place: str, what: str) -> Iterator[None]:
 def _check_shape(placed: Placed, module: nn.Module) -> None:
     """Runs two images of no content through a block that stands on the meta device, in eval mode."""
     batch = 2
-    module.eval()
     blamed = _blamed(_place(placed), "its forward, tried on the meta device,")
     with torch.no_grad(), torch.device("meta"), QuickShapes(), blamed:
+        module.eval()
         given = module(torch.empty(batch, placed.io.in_channels, placed.height, placed.width))
     if not isinstance(given, Tensor):
         raise BlockError(f"{_place(placed)}: its forward must return one tensor, got {type(given).__name__}")

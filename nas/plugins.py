@@ -25,6 +25,7 @@ import pluggy
 
 from nas import hookspecs
 from nas.blocks import BlockRegistry
+from nas.choices import shown
 from nas.errors import PluginError, nearest
 from nas.metrics import MetricRegistry
 from nas.registry import Origin, Registry
@@ -76,11 +77,24 @@ def load_plugins(files: Sequence[str | Path] = (), entry_points: bool = True) ->
     `all` leaves out every one that is not built in. A local file that was edited since is executed again.
 
     Raises:
-        PluginError: a local file does not load; two plugins register one name; a plugin breaks the contract.
+        PluginError: `files` is no list of files; a local file does not load; two plugins register one name; a plugin
+            breaks the contract.
     """
-    paths = tuple(str(Path(file).expanduser().resolve()) for file in files)
+    paths = _paths(files)
     sources = tuple((path, _read(Path(path))) for path in dict.fromkeys(paths))
     return _load(sources, entry_points, os.environ.get("NAS_DISABLE_PLUGINS", ""))
+
+
+def _paths(files: object) -> tuple[str, ...]:
+    if isinstance(files, str | bytes | os.PathLike) or not isinstance(files, Iterable):
+        raise PluginError(f"plugins: give a list of plugin files, such as [\"blocks.py\"], got {shown(files)}")
+    found = []
+    for file in files:
+        try:
+            found.append(str(Path(file).expanduser().resolve()))
+        except (TypeError, ValueError, RuntimeError, OSError) as error:  # no text, no such user, ...
+            raise PluginError(f"plugins: {shown(file)} is no path of a plugin file: {error}") from None
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=64)

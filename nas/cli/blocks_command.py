@@ -84,7 +84,9 @@ def missing(spec: RuntimeSpec) -> dict[str, str]:
         if kind in spec.devices:
             try:
                 reason = spec.check(RuntimeOptions(device))
-            except Exception as error:  # noqa: BLE001  # a stranger's check may raise anything
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # a stranger's check may raise anything
                 reason = f"its check fails: {type(error).__name__}: {error}"
             lacks = ["a CUDA device"] if kind == "cuda" and without_gpu else []
             if lacks := [*lacks, *([reason] if reason else [])]:

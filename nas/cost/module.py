@@ -45,7 +45,9 @@ def count_block(
         try:
             module = _on_meta(build)
             cost, outputs = _exactly(module, torch.empty((1, *shape), device="meta"), paths)
-        except Exception as refusal:  # noqa: BLE001  # a stranger's block may raise anything where there are no values
+        except KeyboardInterrupt:
+            raise
+        except BaseException as refusal:  # noqa: BLE001  # a stranger's block may raise anything where there are no values
             _refuse_giant(place, build, refusal)
             cost, outputs = _by_tracing(place, build, shape, paths)
     given = [tuple(output.shape) for output in outputs]
@@ -67,7 +69,9 @@ def count_network(net: nn.Module, shape: Shape) -> BlockCost:
         try:
             twin = _twin(net, lambda tensor: torch.empty_like(tensor, device="meta")).eval()
             return _exactly(twin, torch.empty((1, *shape), dtype=weight.dtype, device="meta"), paths=True)[0]
-        except Exception:  # noqa: BLE001  # a stranger's network may raise anything where there are no values
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # a stranger's network may raise anything where there are no values
             return _network_by_tracing(net, _noise(shape).to(weight.device, weight.dtype))
 
 
@@ -111,10 +115,12 @@ def _by_tracing(
         return traced(build().eval(), _noise(shape), paths)
 
 
-def _refuse_giant(place: str, build: Callable[[], nn.Module], refusal: Exception) -> None:
+def _refuse_giant(place: str, build: Callable[[], nn.Module], refusal: BaseException) -> None:
     try:
         total = sum(weight.numel() for weight in _on_meta(build).parameters())
-    except Exception:  # noqa: BLE001  # it does not build there: only building it with weights can tell its size
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # it does not build there: only building it with weights can tell its size
         return
     if total > MAX_PARAMETERS:
         raise SpecError(f"{place}: it has {total:,} parameters, more than the {MAX_PARAMETERS:,} that are allowed, and "
@@ -127,7 +133,9 @@ def _network_by_tracing(net: nn.Module, image: Tensor) -> BlockCost:
     with _blamed(f"{type(net).__name__} on {tuple(image.shape)}"):
         try:
             twin = _twin(net, lambda tensor: tensor)
-        except Exception:  # noqa: BLE001  # what copying a stranger's module raises; then it serves itself
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # what copying a stranger's module raises; then it serves itself
             twin = net
         modes = [(module, module.training) for module in twin.modules()]
         try:
@@ -155,5 +163,7 @@ def _noise(shape: Shape) -> Tensor:
 def _blamed(place: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise BlockError(f"{place}: cannot be counted, it raises {type(error).__name__}: {error}") from error

@@ -72,7 +72,9 @@ def _followed(module: nn.Module, image: Tensor, paths: bool) -> tuple[FunctionCo
         with mode:
             counter, outputs = run()
         return counter, outputs, mode.get_total_flops() // 2
-    except Exception:  # noqa: BLE001  # its formulas raise what they like; what the module raises comes again
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  # its formulas raise what they like; what the module raises comes again
         return *run(), None
 
 
@@ -97,7 +99,9 @@ def _by_fvcore(module: nn.Module, image: Tensor) -> _Fvcore:
         try:
             analysed = analysis(module, (image,)).unsupported_ops_warnings(False).uncalled_modules_warnings(False)
             return analysed.by_operator(), analysed.unsupported_ops()
-        except Exception as error:  # noqa: BLE001  # the tracer and fvcore's formulas raise what they like
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  # the tracer and fvcore's formulas raise what they like
             reason = str(error).strip().partition("\n")[0]
             found.failures.append(f"{analysis.__name__}: fails with {type(error).__name__}: {reason}")
             return None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import GeneratorType
 
+import numpy
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from nas.choices import shown
 from nas.errors import MeasureError
 from nas.latency.convert import converted
 from nas.latency.device import Device
@@ -29,11 +32,16 @@ NARROW_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 
 @dataclass(frozen=True)
 class Candidate:
-    """A network that is ready: `call` runs it once and is called in inference mode."""
+    """A network that is ready: `call` runs it once and is called in inference mode.
+
+    `look_again` runs it once more, looks at what it answers as was done before, and gives what there is to warn of;
+    for after timing, since a network may have stopped computing meanwhile. It raises what `prepare_candidate` does.
+    """
 
     call: Call
     folding: Folding
     warnings: tuple[str, ...]
+    look_again: Callable[[], tuple[str, ...]]
 
 
 def prepare_candidate(
@@ -42,7 +50,8 @@ def prepare_candidate(
     """A copy of the network, folded, converted, on its device and in its runtime; `seed` draws the input.
 
     Raises:
-        MeasureError: it cannot be run, answers NaN, needs too much memory, or breaks the device.
+        MeasureError: it cannot be run, answers NaN or nothing at all, needs too much memory, or breaks the device; its
+            runtime gives what cannot be called, or a `DeviceCall` of no number of passes.
     """
     device = conditions.device.torch_name
     shape = (options.batch, *input_shape)
@@ -56,13 +65,20 @@ def prepare_candidate(
             folding = fold_batch_norms(ours, x[:1])
         ours, x = converted(ours, x, device, options.dtype, options.memory_format)
     with named(f"preparing runtime '{conditions.runtime.name}'"):
-        call = conditions.runtime.prepare(ours, x, conditions.told)
+        call = _callable(conditions.runtime.prepare(ours, x, conditions.told), conditions.runtime.name)
     with named(running), torch.inference_mode():
-        output = call()
-        warnings = [*folding.warnings, *_check_numbers(output)]
+        warnings = _check_numbers(output := call())
+        expected = []
         if getattr(call, "func", None) is not ours:  # not the network itself but what was made of it
-            warnings += _check_same(output, ours(x), conditions)
-        return Candidate(call, folding, tuple(warnings))
+            expected = [ours(x)]
+            warnings += _check_same(output, expected[0], conditions)
+
+    def look_again() -> tuple[str, ...]:
+        with named(f"{running}, once more after timing"), torch.inference_mode():
+            told = _check_numbers(output := call())
+            return told + (_check_same(output, expected[0], conditions) if expected else ())
+
+    return Candidate(call, folding, (*folding.warnings, *warnings), look_again)
 
 
 def send_candidate(
@@ -89,7 +105,30 @@ def send_candidate(
     with named(running):
         output, passes = there.take_candidate(sent, x, conditions.threads)
         warnings = (*folding.warnings, *_check_numbers(output), *_check_same(output, expected, conditions))
-    return Candidate(DeviceCall(there.run, passes), folding, warnings)
+
+    def look_again() -> tuple[str, ...]:
+        with named(f"{running}, once more after timing"):
+            output = there.answer()
+            return (*_check_numbers(output), *_check_same(output, expected, conditions))
+
+    return Candidate(DeviceCall(there.run, passes), folding, warnings, look_again)
+
+
+def _callable(call: object, runtime: str) -> Call:
+    """What a runtime's `prepare` returned, if that can be timed.
+
+    Raises:
+        MeasureError: `invalid`: it cannot.
+    """
+    if not callable(call):
+        raise MeasureError(f"prepare of runtime '{runtime}' must return a function that runs the network, or a "
+                           f"DeviceCall; got {shown(call)}", "invalid")
+    if isinstance(call, DeviceCall):
+        passes: object = call.passes
+        if isinstance(passes, bool) or not isinstance(passes, int) or passes < 1:
+            raise MeasureError(f"prepare of runtime '{runtime}' returned a DeviceCall of passes = {shown(passes)}: it "
+                               "must be a whole number from 1", "invalid")
+    return call
 
 
 def prepare_reference(options: LatencyOptions, device: Device) -> Call:
@@ -116,14 +155,30 @@ def _check_numbers(output: object) -> tuple[str, ...]:
     """Warnings about the network's answer.
 
     Raises:
-        MeasureError: it holds NaN.
+        MeasureError: it holds NaN (`nan`), or no tensor at all (`invalid`).
     """
-    values = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    tensors = list(_tensors(output))
+    if not tensors:
+        why = ("it is a generator, of which nothing is run: its forward yields instead of returning"
+               if isinstance(output, GeneratorType) else f"it is {shown(output)}")
+        raise MeasureError(f"its output holds no tensor: {why}; return one, or several in a tuple or a dict", "invalid")
+    values = [tensor for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()]
     if any(bool(value.isnan().any()) for value in values):
         raise MeasureError("its output holds NaN", "nan")
     if any(bool(value.isinf().any()) for value in values):
         return ("the network's output holds infinities",)
     return ()
+
+
+def _tensors(output: object, depth: int = 3) -> Iterator[Tensor]:
+    """Those of an answer: in what torch knows as containers, in numpy's arrays, and in the attributes of objects."""
+    for leaf in tree_leaves(output):
+        if isinstance(leaf, Tensor):
+            yield leaf
+        elif isinstance(leaf, numpy.ndarray):
+            yield torch.as_tensor(leaf)
+        elif depth and hasattr(leaf, "__dict__"):
+            yield from _tensors(list(vars(leaf).values()), depth - 1)
 
 
 def _check_same(output: object, eager: object, conditions: Conditions) -> tuple[str, ...]:

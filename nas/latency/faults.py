@@ -50,7 +50,9 @@ def named(doing: str) -> Iterator[None]:
         raise MeasureError(f"{doing}: {error}", error.outcome) from error
     except NasError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         traceback.clear_frames(error.__traceback__)  # its frames hold the tensors that filled the memory
         first_line = (str(error).strip() or "no message").splitlines()[0]
         raise MeasureError(f"{doing}: {type(error).__name__}: {first_line}", outcome_of(error)) from error

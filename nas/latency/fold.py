@@ -64,7 +64,9 @@ def fold_batch_norms(network: nn.Module, x: Tensor) -> Folding:
             undo.swap(norm, nn.Identity())
         with torch.no_grad():
             after = network(x)
-    except Exception as error:  # noqa: BLE001  # a forward that reads its batch norm's attributes may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # a forward that reads its batch norm's attributes may raise anything
         undo.all()
         said = f"batch norm is not folded: the folded network raises {type(error).__name__}: {error}"
         return Folding(watch.norms, 0, (said,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from nas.arch import Architecture
+from nas.choices import shown
 from nas.errors import SpecError
 from nas.latency.attempts import Timed, steadily, time_here, usual_of
 from nas.latency.candidate import Candidate, memory_given_back, prepare_candidate, prepare_reference, send_candidate
@@ -72,6 +74,8 @@ def measure(
     options = LatencyOptions(
         device, runtime, batch, dtype, memory_format, threads, fuse, caches, target, max_seconds, max_samples
     )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise SpecError(f"seed = {shown(seed)}: give a whole number from 0")
     known = load_plugins(plugins)
     spec = find_runtime(runtime, known.runtimes)
     if isinstance(arch, nn.Module):
@@ -92,9 +96,10 @@ def measure(
 def _checked(input_shape: Sequence[int] | None) -> Shape:
     if input_shape is None:
         raise SpecError("input_shape: a module does not say what it takes in; give (channels, height, width)")
-    whole = all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in input_shape)
-    if len(input_shape) != 3 or not whole:
-        raise SpecError(f"input_shape = {input_shape!r}: give (channels, height, width), whole numbers from 1")
+    given: object = input_shape
+    if (not isinstance(given, Sequence) or len(given) != 3
+            or not all(isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in given)):
+        raise SpecError(f"input_shape = {shown(input_shape)}: give (channels, height, width), whole numbers from 1")
     channels, height, width = input_shape
     return channels, height, width
 
@@ -161,7 +166,14 @@ def _measure_here(
         foreign = foreign_cpus(begin, CpuTime.now())
         after = describe(device)  # at once: a GPU cools down, and an idle one is not throttled
         refuse_other_threads(conditions.threads)
+    candidate = _seen_again(candidate)
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign))
+
+
+def _seen_again(candidate: Candidate) -> Candidate:
+    """With what its answer after timing is to be warned of, where there was nothing to warn of before."""
+    told = [f"after timing: {warning}" for warning in candidate.look_again()]
+    return candidate if candidate.warnings else replace(candidate, warnings=tuple(told))
 
 
 def _measure_there(
@@ -185,6 +197,7 @@ def _measure_there(
             before, begin = there.look()
             timed, *discarded = steadily(once, usual, options)
             after, end = there.look()
+            candidate = _seen_again(candidate)  # before it is given back there
     return _latency(options, conditions, candidate, timed, discarded, joined(before, after, foreign_cpus(begin, end)))
 
 
@@ -212,8 +225,10 @@ def _latency(
         warnings.append(f"launch-bound: {launched * to_ms:.4g} ms where the host launches each kernel, "
                         f"{launched / median(times):.2g} times the device's own time")
     if interval.coverage < CONFIDENCE:
-        warnings.append(f"only {several(len(times), 'sample')} in max_seconds = {rounded(options.max_seconds)}: "
-                        f"the interval holds the median in {interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
+        capped = len(times) >= options.max_samples
+        cap = f"max_samples = {options.max_samples}" if capped else f"max_seconds = {rounded(options.max_seconds)}"
+        warnings.append(f"only {several(len(times), 'sample')}, the cap was {cap}: the interval holds the median in "
+                        f"{interval.coverage:.0%} of cases, not in {CONFIDENCE:.0%}")
     return Latency(
         median_ms=median(times) * to_ms,
         low_ms=interval.low * to_ms,

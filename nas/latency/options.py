@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from nas.choices import shown
-from nas.errors import SpecError, nearest
+from nas.errors import NasError, SpecError, nearest
 from nas.latency import processor
 from nas.latency.device import DTYPES, Device, lacks_dtype, resolve_device
 from nas.runtimes import RuntimeOptions, RuntimeRegistry, RuntimeSpec
@@ -123,9 +123,9 @@ class LatencyOptions:
         told = RuntimeOptions(device.torch_name, self.dtype, self.memory_format, fuse=self.fuse, caches=self.caches)
         if device.kind != "ssh":
             told = replace(told, threads=self._threads(processor.physical_cores(), len(processor.available_cpus())))
-        if reason := runtime.check(told):
-            raise SpecError(f"runtime = {runtime.name!r}: {reason}")
-        libraries = dict(runtime.libraries(told))
+        if refusal := _asked(runtime, "check", told):
+            raise SpecError(f"runtime = {runtime.name!r}: {refusal}")
+        libraries = _libraries(runtime, told)
         if device.kind == "ssh":  # asked last, of what is in order otherwise
             from nas.latency.remote.there import There
 
@@ -142,6 +142,23 @@ class LatencyOptions:
             raise SpecError(f"threads = {self.threads}: this process may use {cpus} CPUs; give at most {cpus}, "
                             'or "auto"')
         return self.threads
+
+
+def _asked(runtime: RuntimeSpec, hook: str, told: RuntimeOptions) -> object:
+    try:
+        return getattr(runtime, hook)(told)
+    except (KeyboardInterrupt, NasError):
+        raise
+    except BaseException as error:  # a stranger's hook may raise anything, `sys.exit()` too
+        raise SpecError(f"runtime = {runtime.name!r}: its {hook} raises {type(error).__name__}: {error}") from error
+
+
+def _libraries(runtime: RuntimeSpec, told: RuntimeOptions) -> dict[str, str]:
+    found = _asked(runtime, "libraries", told)
+    if not isinstance(found, Mapping) or not all(isinstance(word, str) for pair in found.items() for word in pair):
+        raise SpecError(f"runtime = {runtime.name!r}: its libraries must return a mapping of names to versions, both "
+                        f"texts, got {shown(found)}")
+    return dict(found)
 
 
 def _not_there(runtime: RuntimeSpec, device: Device) -> str:

@@ -146,7 +146,7 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str, 
         told = f"metric '{metric_name}' could not be asked about this setting, which is no fault of the study: {error}"
         raise MeasureError(f"{spec.error(place, told)}\nSee that the machine is well, and run the study again.",
                            error.outcome) from None
-    except Exception as error:  # a stranger's metric may raise anything
+    except (Exception, SystemExit) as error:  # a stranger's metric may raise anything
         raise _refused(spec, place, metric_name, error) from error
     if answer.refusal is not None:
         raise spec.error(place, answer.refusal)
@@ -155,7 +155,7 @@ def _measured(spec: StudySpec, space: SearchSpace, plugins: Plugins, name: str, 
                   role, answer.notice, section.timeout_s if section else None)
 
 
-def _refused(spec: StudySpec, place: str, metric: str, error: Exception) -> SpecError:
+def _refused(spec: StudySpec, place: str, metric: str, error: BaseException) -> SpecError:
     told = str(error) if isinstance(error, NasError) else f"{type(error).__name__}: {error}"
     return spec.error(place, f"metric '{metric}' refuses this setting: {told}")
 

@@ -290,6 +290,37 @@ def test_a_build_returns_a_module(given):
         build_network(of("odd"), registry_with(odd=lambda _io: given))
 
 
+class Peculiar(BaseException):
+    """No Exception."""
+
+
+ENDS = pytest.mark.parametrize("error", [SystemExit(0), Peculiar("0")], ids=["exit", "peculiar"])
+
+
+@ENDS
+@pytest.mark.parametrize("hook", ["check", "canonical", "noop", "build", "forward", "eval"])
+def test_nothing_that_a_block_raises_ends_the_process(hook, error):
+    def ends(*_: object, **__: object) -> None:
+        raise error
+
+    class Ends(nn.Conv2d):
+        forward = ends if hook == "forward" else nn.Conv2d.forward
+        train = ends if hook == "eval" else nn.Conv2d.train
+
+    changed = {hook: ends} if hook in ("check", "canonical", "noop", "build") else {}
+    spec = replace(BlockSpec("ends", 1, lambda io: Ends(io.in_channels, io.out_channels, 3, io.stride, 1)), **changed)
+    with pytest.raises(BlockError, match=rf"stages\[0\] \(ends\).* raises {type(error).__name__}: 0"):
+        build_network(of("ends"), registry_with(ends=spec))
+
+
+def test_ctrl_c_while_a_block_is_tried_is_the_callers():
+    def pressed(io):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_network(of("slow"), registry_with(slow=pressed))
+
+
 def test_what_a_forward_raises_is_told():
     class Broken(nn.Module):
         def forward(self, x):

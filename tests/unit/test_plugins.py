@@ -434,3 +434,9 @@ def test_a_built_in_module_gives_way_by_its_entry_point_s_name(
     file = write(GHOST.replace('"ghost"', '"mbconv"'))
     assert load_plugins([file]).blocks.origin("mbconv").place == str(file)
     assert "conv" in load_plugins().blocks
+
+
+@pytest.mark.parametrize("file", [5, None, "a\0.py", "~nobody_of_this_name/blocks.py"])
+def test_what_is_no_path_is_told_as_a_plugin(file):
+    with pytest.raises(nas.PluginError, match=r"^plugins: .* is no path of a plugin file"):
+        load_plugins([file])

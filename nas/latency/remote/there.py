@@ -111,6 +111,14 @@ class There:
         found = self._send("candidate", sent, x, threads)
         return [_tensor(answer) for answer in found["answers"]], found["passes"]
 
+    def answer(self) -> list[Tensor]:
+        """What the candidate answers to that image now.
+
+        Raises:
+            MeasureError: it cannot be run there any more.
+        """
+        return [_tensor(answer) for answer in self.link.ask("answer")]
+
     def _send(self, do: str, sent: Sent, x: Tensor, threads: int) -> Any:
         return self.link.ask(
             do, bytes_of(x[:1]), *sent.parts, limit_s=SEND_LIMIT_S,

@@ -982,6 +982,13 @@ class Worker:
         with self._candidate.around():
             self._candidate()
 
+    def do_answer(self, _request: Rules) -> list[dict[str, Any]]:
+        """What the candidate answers now."""
+        if self._candidate is None:
+            raise ValueError("there is no network to be run")
+        answer: list[dict[str, Any]] = self._candidate.answer()
+        return answer
+
     def do_hold(self, request: Rules) -> None:
         """Takes the locks of the cores, or that of the GPU."""
         cores = request["device"] == "cpu"

@@ -53,6 +53,16 @@ def test_a_block_that_does_not_build_on_the_meta_device_is_counted_on_real_tenso
     assert rates == [[0.0, 0.5, 1.0]]
 
 
+@pytest.mark.parametrize("where", ["build", "forward"])
+def test_a_block_that_would_end_the_process_cannot_be_counted(calls, where):
+    def ends(*_: object) -> None:
+        raise SystemExit(0)
+
+    build = ends if where == "build" else lambda: calls(lambda m, x: ends())
+    with pytest.raises(BlockError, match="theirs: cannot be counted, it raises SystemExit: 0"):
+        count_block("theirs", build, IMAGE)
+
+
 def test_a_scripted_module_s_operations_are_counted_and_followed():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

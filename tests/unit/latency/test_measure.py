@@ -6,9 +6,12 @@ import copy
 import gc
 import itertools
 import json
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -103,7 +106,8 @@ def test_threads_garbage_collection_gradients_and_random_numbers_are_as_they_wer
             return x.mean()
 
     quickly(Spy())
-    assert seen[-1] == (1, False, True)
+    assert seen[-2] == (1, False, True)
+    assert seen[-1] == (1, True, True), "the answer is looked at once more after timing"
     assert torch.get_num_threads() == threads
     assert gc.isenabled()
     assert torch.is_grad_enabled()
@@ -179,6 +183,13 @@ def test_a_failing_network_has_an_outcome_and_leaves_everything_as_it_was(
     assert (torch.get_num_threads(), gc.isenabled(), torch.is_inference_mode_enabled()) == (threads, True, False)
 
 
+@pytest.mark.parametrize("good_passes", [0, 1, 20], ids=["folding", "checking", "timing"])
+def test_a_network_that_calls_exit_does_not_end_its_caller(quickly: Measure, good_passes: int) -> None:
+    with pytest.raises(MeasureError, match="SystemExit: 0") as caught:
+        quickly(Fails(SystemExit(0), good_passes))
+    assert caught.value.outcome == "invalid"
+
+
 def test_an_interrupt_passes_and_leaves_everything_as_it_was(quickly: Measure) -> None:
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
@@ -199,6 +210,59 @@ def test_a_network_that_answers_nan_is_not_timed(quickly: Measure, fuse: bool) -
     with pytest.raises(MeasureError, match="holds NaN") as caught:
         quickly(net, fuse=fuse)
     assert caught.value.outcome == "nan"
+
+
+class Answers(nn.Module):
+    """Answers what a function makes of the input and of the number of the pass."""
+
+    def __init__(self, answer: Callable[[Tensor, int], object]) -> None:
+        super().__init__()
+        self.answer, self.passes = answer, itertools.count(1)
+
+    def forward(self, x: Tensor) -> object:
+        return self.answer(x, next(self.passes))
+
+
+def test_a_network_that_answers_nan_only_after_some_passes_has_no_value(quickly: Measure) -> None:
+    with pytest.raises(MeasureError, match="once more after timing: its output holds NaN") as caught:
+        quickly(Answers(lambda x, number: x * (float("nan") if number >= 7 else 1.0)))
+    assert caught.value.outcome == "nan"
+
+
+def test_infinities_that_come_while_timing_are_a_warning(quickly: Measure) -> None:
+    latency = quickly(Answers(lambda x, number: x * (float("inf") if number >= 7 else 1.0)))
+    assert "after timing: the network's output holds infinities" in latency.warnings
+
+
+def test_nan_is_seen_in_complex_numbers_in_arrays_and_in_objects(quickly: Measure) -> None:
+    def nan(x: Tensor) -> Tensor:
+        return x * float("nan")
+
+    for answer in (lambda x: torch.complex(x, nan(x)), lambda x: [nan(x).numpy()], lambda x: SimpleNamespace(y=nan(x))):
+        with pytest.raises(MeasureError, match="holds NaN"):
+            quickly(Answers(lambda x, _, answer=answer: answer(x)))
+
+
+@pytest.mark.parametrize("first", [1, 7], ids=["from the beginning", "while timing"])
+@pytest.mark.parametrize("answer", [None, "logits", [1.0, 2.0]])
+def test_an_answer_without_a_tensor_is_invalid(quickly: Measure, answer: object, first: int) -> None:
+    with pytest.raises(MeasureError, match="its output holds no tensor") as caught:
+        quickly(Answers(lambda x, number: answer if number >= first else x))
+    assert caught.value.outcome == "invalid"
+
+
+def test_a_forward_that_yields_by_mistake_is_told(quickly: Measure) -> None:
+    class Yields(nn.Module):
+        def forward(self, x: Tensor) -> Iterator[Tensor]:
+            yield x.mean()
+
+    with pytest.raises(MeasureError, match="it is a generator, .* yields instead of returning"):
+        quickly(Yields())
+
+
+def test_tensors_in_containers_and_objects_are_an_answer(quickly: Measure) -> None:
+    for answer in (lambda x: {"a": [x]}, lambda x: SimpleNamespace(logits=x), lambda x: x.numpy()):
+        assert quickly(Answers(lambda x, _, answer=answer: answer(x))).n >= 1
 
 
 def test_infinities_are_a_warning(quickly: Measure) -> None:
@@ -239,7 +303,18 @@ def test_a_network_in_double_precision_is_run_in_the_type_asked_for(quickly: Mea
 def test_too_few_samples_for_the_interval_are_said(quickly: Measure) -> None:
     latency = quickly(network(), max_samples=3, max_seconds=60.0)
     assert (latency.n, latency.coverage, latency.stopped_by) == (3, 0.75, "cap")
-    assert any("only 3 samples" in warning and "75%" in warning for warning in latency.warnings)
+    assert any("only 3 samples, the cap was max_samples = 3:" in warning and "75%" in warning
+               for warning in latency.warnings)
+
+
+def test_too_few_samples_because_of_the_time_are_said_so(quickly: Measure) -> None:
+    class Slow(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            time.sleep(0.1)
+            return x
+
+    latency = quickly(Slow(), max_seconds=0.05)
+    assert any("the cap was max_seconds = 0.05:" in warning for warning in latency.warnings)
 
 
 def test_the_notice_of_a_missing_gpu_is_a_warning(monkeypatch: pytest.MonkeyPatch, quickly: Measure) -> None:
@@ -306,6 +381,41 @@ def test_a_runtime_that_answers_otherwise_than_the_network_is_a_warning(eager: n
     assert said not in measure_module(network(), SHAPE, QUICK, times(1.00001)).warnings
 
 
+def test_a_runtime_that_computes_once_and_answers_nothing_from_then_on_has_no_value(eager: nas.RuntimeSpec) -> None:
+    def prepare(net: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> Callable[[], object]:
+        answers = iter([net(x)])
+        return lambda: next(answers, None)
+
+    with pytest.raises(MeasureError, match="once more after timing: its output holds no tensor: it is None") as caught:
+        measure_module(network(), SHAPE, QUICK, replace(eager, name="once", prepare=prepare))
+    assert caught.value.outcome == "invalid"
+
+
+def test_a_runtime_that_answers_otherwise_only_later_is_a_warning(eager: nas.RuntimeSpec) -> None:
+    def prepare(net: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> Callable[[], object]:
+        numbers = itertools.count()
+        return lambda: net(x) * (2.0 if next(numbers) else 1.0)
+
+    latency = measure_module(network(), SHAPE, QUICK, replace(eager, name="moody", prepare=prepare))
+    assert any(told.startswith("after timing: runtime 'moody' answers otherwise") for told in latency.warnings)
+
+
+@pytest.mark.parametrize("passes", [0, -1, "2", 1.0, True, None])
+def test_a_call_of_no_number_of_passes_is_refused(eager: nas.RuntimeSpec, passes: Any) -> None:
+    def prepare(net: nn.Module, x: Tensor, _options: nas.RuntimeOptions) -> nas.DeviceCall:
+        return nas.DeviceCall(lambda: net(x), passes=passes)
+
+    with pytest.raises(MeasureError, match="runtime 'odd' returned a DeviceCall of passes = ") as caught:
+        measure_module(network(), SHAPE, QUICK, replace(eager, name="odd", prepare=prepare))
+    assert caught.value.outcome == "invalid"
+    assert repr(passes) in str(caught.value).replace('"2"', "'2'")
+
+
+def test_a_runtime_that_prepares_nothing_to_be_called_is_named(eager: nas.RuntimeSpec) -> None:
+    with pytest.raises(MeasureError, match="prepare of runtime 'mute' must return a function .*; got None"):
+        measure_module(network(), SHAPE, QUICK, replace(eager, name="mute", prepare=lambda *_: None))  # type: ignore[arg-type, return-value]
+
+
 def test_the_libraries_behind_a_runtime_are_conditions(eager: nas.RuntimeSpec) -> None:
     spec = replace(eager, libraries=lambda options: {"turbo": f"1.2 on {options.device}"})
     assert measure_module(network(), SHAPE, QUICK, spec).conditions["runtime_libraries"] == {"turbo": "1.2 on cpu"}
@@ -340,10 +450,41 @@ def test_measure_takes_an_architecture_and_its_text() -> None:
         assert latency.conditions["batch_norms"] == latency.conditions["batch_norms_folded"] == 6
 
 
-@pytest.mark.parametrize("shape", [None, (3, 16), (3, 16, 0), (3, 16, 16.0), (1, 3, 16, 16)])
+@pytest.mark.parametrize("shape", [None, 5, "abc", {3, 16}, (3, 16), (3, 16, 0), (3, 16, 16.0), (1, 3, 16, 16)])
 def test_a_module_needs_a_shape_of_three_sides(shape: Any) -> None:
     with pytest.raises(SpecError, match=r"give \(channels, height, width\)"):
         measure(network(), input_shape=shape, **QUICK_OPTIONS)
+
+
+@pytest.mark.parametrize("seed", [None, "0", 1.0, True, -1, 2**64])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(SpecError, match=r"^seed = .*: give a whole number"):
+        measure(network(), input_shape=SHAPE, seed=seed, **QUICK_OPTIONS)
+
+
+@pytest.mark.parametrize("given", [None, "nope.py", Path("nope.py"), 5])
+def test_plugins_are_a_list(given: Any) -> None:
+    with pytest.raises(nas.PluginError, match=r"^plugins: give a list of plugin files"):
+        measure(network(), input_shape=SHAPE, plugins=given, **QUICK_OPTIONS)
+
+
+@pytest.mark.parametrize("hook", ["check", "libraries"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("no"), SystemExit("no")], ids=["error", "exit"])
+def test_what_a_hook_of_a_runtime_raises_is_told_with_its_name(
+    eager: nas.RuntimeSpec, hook: str, error: BaseException
+) -> None:
+    def raises(_options: nas.RuntimeOptions) -> Any:
+        raise error
+
+    changed: Any = {"name": "odd", hook: raises}
+    with pytest.raises(SpecError, match=f"^runtime = 'odd': its {hook} raises {type(error).__name__}: no$"):
+        measure_module(network(), SHAPE, QUICK, replace(eager, **changed))
+
+
+@pytest.mark.parametrize("found", [5, None, ["turbo"], {"turbo": 1.2}])
+def test_libraries_that_are_no_mapping_of_texts_are_refused(eager: nas.RuntimeSpec, found: Any) -> None:
+    with pytest.raises(SpecError, match="^runtime = 'odd': its libraries must return a mapping"):
+        measure_module(network(), SHAPE, QUICK, replace(eager, name="odd", libraries=lambda _: found))
 
 
 def test_an_architecture_has_its_own_shape() -> None:

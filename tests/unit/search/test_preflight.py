@@ -97,6 +97,14 @@ def test_what_a_block_raises_when_built_is_the_message(spec):
     assert told.endswith("its build raises ValueError: no width of 1")
 
 
+def test_a_block_that_would_end_the_process_is_a_refusal(spec):
+    def build(io, kernel):
+        raise SystemExit(0)
+
+    told = refused(spec(stage={"block": "ends"}), BlockSpec("ends", 1, build, params={"kernel": (3,)}))
+    assert told.endswith("its build raises SystemExit: 0")
+
+
 def test_a_block_of_another_shape_than_it_should_be_is_told_with_both(spec):
     def build(io):
         return nn.Conv2d(io.in_channels, io.out_channels, 3, 1, 1)  # forgets its stride
