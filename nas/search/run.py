@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import TrialState
 from rich.console import Console
 
 from nas.errors import MeasureError, SpecError, StoreError
@@ -20,13 +19,14 @@ from nas.search.clock import Clock, since
 from nas.search.costs import StoredCosts
 from nas.search.drift import check_drift, registry_snapshot, snapshot
 from nas.search.evaluate import Evaluation, evaluate
+from nas.search.lifecycle import again, begin_trial, for_optuna, recover
 from nas.search.prepare import Prepared, prepare
 from nas.search.progress import Observer, Progress, Tally
 from nas.search.propose import Candidate, ExhaustedError, Proposer
 from nas.search.verify import verify as verify_front
 from nas.spec import StudySpec
 from nas.store import Store
-from nas.store.rows import StudyRow, Told, TrialEnd, TrialRecord, TrialStart
+from nas.store.rows import StudyRow, Told, TrialEnd, TrialRecord
 
 DEFAULT_STORAGE = "sqlite:///nas.db"
 
@@ -208,7 +208,7 @@ class _Search:
     def _look(self) -> None:
         """How far the study is, over all runs; trials that nobody runs any more are ended."""
         with self._clock("store"):
-            self._finished, self._elsewhere = _recover(self._store, self._row, self._ready.spec, self._alone)
+            self._finished, self._elsewhere = recover(self._store, self._row, self._ready.spec, self._alone)
 
     def _all_records(self) -> Sequence[TrialRecord]:
         """The study's trials; one that has ended does not change any more, and is read once."""
@@ -221,8 +221,8 @@ class _Search:
 
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
-        retry = _retry(self._study, records, self._proposer, tried)
-        return retry or self._proposer.propose(self._study, len(records), self._finished, tried)
+        retried = again(self._study, records, self._proposer, tried)
+        return retried or self._proposer.propose(self._study, len(records), self._finished, tried)
 
     def _run_one(self, candidate: Candidate) -> None:
         """Makes a trial of the candidate, unless another run has done so, or begun the last one, since it was proposed.
@@ -231,7 +231,7 @@ class _Search:
         ready, store, row = self._ready, self._store, self._row
         with self._clock("store"):
             self._costs.flush()
-            number = _begin(store, row, candidate, self._proposer, self._total)
+            number = begin_trial(store, row, candidate, self._proposer, self._total)
         if number is None:
             self._look()
             return
@@ -251,7 +251,7 @@ class _Search:
                        since(self._before, spent))
         self._before = spent
         with self._clock("store"):
-            store.end_trial(row, number, end, done.measurements, _told(done.outcome, done.values, ready.spec))
+            store.end_trial(row, number, end, done.measurements, for_optuna(done.outcome, done.values, ready.spec))
         if done.outcome == "ok" and done.feasible:
             self._tally.add(done.values)
         self._look()  # also after the last trial: what a killed run left would stay unfinished in a done study
@@ -277,63 +277,3 @@ def _searching(study: str) -> Iterator[Callable[[], bool]]:
         yield lambda: [other for other in tuple(_SEARCHES) if other[0] == study] == [search]
     finally:
         _SEARCHES.discard(search)
-
-
-def _recover(store: Store, row: StudyRow, spec: StudySpec, alone: Callable[[], bool]) -> tuple[int, int]:
-    """How many trials are finished, and how many run elsewhere, once those are ended that nobody runs any more: with
-    what they had reached, if that was written, else as interrupted.
-
-    Another run may do the same at the same time.
-    """
-    now = store.standing(row)
-    orphans = now.orphans(own=alone())  # asked afterwards: a search is there before its first trial is
-    if not orphans:
-        return now.finished, now.elsewhere
-    for record in store.trials(row):
-        if record.number not in orphans:
-            continue
-        if record.outcome is None:
-            end = TrialEnd("interrupted", "the run that began this trial is gone")
-            store.end_trial(row, record.number, end, told=Told("FAIL"))
-        else:
-            store.tell(row, record.number, _told(record.outcome, record.values, spec))
-    now = store.standing(row)
-    return now.finished, now.elsewhere
-
-
-def _told(outcome: str, values: Mapping[str, float], spec: StudySpec) -> Told:
-    """Optuna's half of a trial's end."""
-    constraints = {
-        str(bound): bound.violation(values[bound.column]) for bound in spec.bounds if bound.column in values
-    }
-    if outcome == "ok":
-        return Told("COMPLETE", [values[name] for name in spec.objectives], constraints)
-    return Told("PRUNED" if outcome in ("infeasible", "stopped") else "FAIL", None, constraints)
-
-
-def _retry(
-    study: optuna.Study, records: Sequence[TrialRecord], proposer: Proposer, tried: set[str]
-) -> Candidate | None:
-    """The candidate of a trial that the machine failed and that no other trial tried again."""
-    tried_again = {record.retry_of for record in records}
-    for record in records:
-        if record.outcome in NOT_ITS_FAULT and record.number not in tried_again:
-            values = study.trials[record.number].params
-            found = proposer.look(values, tried) if set(values) == set(proposer.distributions) else ""
-            if isinstance(found, Candidate):
-                return replace(found, sampler="retry", retry_of=record.number)
-    return None
-
-
-def _begin(store: Store, row: StudyRow, candidate: Candidate, proposer: Proposer, total: int) -> int | None:
-    template: FrozenTrial = create_trial(
-        state=TrialState.RUNNING, params=dict(candidate.values), distributions=dict(proposer.distributions),
-        user_attrs={"arch_id": candidate.arch.arch_id}, system_attrs=dict(candidate.system_attrs),
-    )
-    cost = candidate.cost
-    start = TrialStart(
-        candidate.arch.arch_id, candidate.arch.text, cost.params, cost.macs, cost.flops, cost.activations,
-        cost.receptive_field, global_ops=cost.global_ops, unsupported_ops=cost.unsupported_ops,
-        sampler=candidate.sampler, rejected=candidate.rejected, retry_of=candidate.retry_of,
-    )
-    return store.begin_trial(row, template, start, total=total)

@@ -15,10 +15,10 @@ from optuna.trial import Trial, TrialState, create_trial
 
 import nas
 from nas.errors import StoreError, StudyDriftError
+from nas.search.lifecycle import recover
 from nas.search.prepare import prepare
 from nas.search.progress import Progress
 from nas.search.propose import Candidate, Proposer
-from nas.search.run import _recover
 from nas.store import Store, StudyRow, TrialEnd, TrialStart, engine, owner
 from nas.store.storage import StudyStorage
 from nas.store.trials import Standing
@@ -134,7 +134,7 @@ def test_an_orphan_that_two_runs_recover_at_once_is_ended_once(spec, run, report
         found = standing(self, study)
         if not others:
             others.append(study)
-            _recover(self, study, spec(**BOUNDS), lambda: True)
+            recover(self, study, spec(**BOUNDS), lambda: True)
         return found
 
     monkeypatch.setattr(Store, "standing", slow)
