@@ -7,7 +7,8 @@ from dataclasses import replace
 import nas
 from nas.errors import MeasureError, NasError
 from nas.latency.device import resolve_device
-from nas.latency.environment import describe, fingerprint, lasting
+from nas.latency.environment import describe, fingerprint, lasting, lock_names
+from nas.latency.lock import check_locks
 from nas.latency.options import LatencyOptions, find_runtime
 from nas.latency.result import Latency
 from nas.latency.statistics import interquartile_range
@@ -93,7 +94,9 @@ def check(setting: nas.Setting) -> str | None:
     """Why this machine cannot measure under these options, or None."""
     try:
         options = LatencyOptions.of(setting.options)
-        options.resolve(find_runtime(options.runtime, setting.runtimes), setting.input_shapes)
+        device = options.resolve(find_runtime(options.runtime, setting.runtimes), setting.input_shapes).device
+        if device.kind != "ssh":  # which answers for its own
+            check_locks(lock_names(describe(device)))
     except NasError as error:
         return str(error)
     return None

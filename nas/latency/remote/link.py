@@ -1,6 +1,7 @@
 """One connection to a worker on another machine, kept from job to job: requests with deadlines, and what its end means.
 
-The worker there ends with this process, however that ends: its standard input does.
+The worker there ends with this process, however that ends: its standard input does. On Linux ssh here does as well,
+though the machine there may never read that input.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import json
 import math
 import os
 import selectors
+import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -138,7 +141,7 @@ class Link:
         self._rest = b""
         try:
             self._process = subprocess.Popen(
-                command_of(self.host, python), bufsize=0,
+                _with_this_process(command_of(self.host, python)), bufsize=0,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said,
             )
         except FileNotFoundError:
@@ -220,6 +223,26 @@ class Link:
 
     def _unfit(self, told: str) -> MeasureError:
         return MeasureError(f"ssh {self.host}: {told}", "device_error")
+
+
+LAUNCH = (
+    "import ctypes, os, signal, sys; ctypes.CDLL(None).prctl(1, signal.SIGKILL); "
+    "os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])"
+)
+"""Becomes the program that it is told, which Linux ends with the process whose number comes first: 1 is
+PR_SET_PDEATHSIG. A function of our own between fork and exec could wait for ever for a lock of another thread."""
+
+
+def _with_this_process(command: Sequence[str]) -> Sequence[str]:
+    """The command as it is started so that it ends with this process, where that can be had.
+
+    Linux ends it with the thread that started it, and so a thread that may end before this process starts it plainly.
+    """
+    program = shutil.which(command[0])
+    lasting = threading.current_thread() is threading.main_thread()
+    if sys.platform != "linux" or not lasting or not sys.executable or program is None:
+        return command
+    return [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid()), program, *command[1:]]
 
 
 def _remedy(words: str, host: str) -> str:

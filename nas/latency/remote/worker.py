@@ -49,6 +49,10 @@ class UnfitError(Exception):
     """This machine cannot do what is asked, whatever the network: `device_error`."""
 
 
+class LockError(Exception):
+    """A lock of this machine's devices cannot be had, whatever the network: `contaminated`."""
+
+
 # Statistics, as in nas.latency.statistics
 
 
@@ -551,13 +555,26 @@ def driver(device: str) -> Driver:
 
 
 def lock(names: Sequence[str], waiting: Callable[[], None]) -> list[int]:
-    """Takes the locks of these names on this machine: descriptors, which give them back where they are closed."""
+    """Takes the locks of these names on this machine: descriptors, which give them back where they are closed.
+
+    Raises:
+        LockError: one cannot be opened.
+    """
     folder = f"/tmp/nas-locks-{os.getuid()}"  # 0700, and checked
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        return _locked(folder, names, waiting)
+    except OSError as error:
+        place = error.filename or folder
+        raise LockError(f"{place}: the locks of the devices cannot be kept there: {error.strerror or error}; remove "
+                        "what is there, and see that its folder can be written to") from error
+
+
+def _locked(folder: str, names: Sequence[str], waiting: Callable[[], None]) -> list[int]:
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.getuid():
-        raise OSError(f"{folder}: the locks of the devices are kept there, and it is not a folder of this user alone; "
-                      "remove it")
+        raise LockError(f"{folder}: the locks of the devices are kept there, and it is not a folder of this user "
+                        "alone; remove it")
     held: list[int] = []
     told = False
     try:
@@ -933,7 +950,8 @@ class Worker:
                 self.say({"answer": getattr(self, "do_" + request["do"])(request, *blobs)})
             except Exception as error:  # noqa: BLE001  # whatever goes wrong is an answer
                 first_line = (str(error).strip() or "no message").splitlines()[0]
-                said = first_line if isinstance(error, UnfitError) else f"{type(error).__name__}: {first_line}"
+                ours = isinstance(error, (UnfitError, LockError))
+                said = first_line if ours else f"{type(error).__name__}: {first_line}"
                 self.say({"failed": said, "outcome": outcome_of(error)})
 
     def say(self, message: Mapping[str, Any]) -> None:
@@ -1012,7 +1030,11 @@ class Worker:
 
 
 def outcome_of(error: BaseException) -> str:
-    """A word of the report: `oom`, `invalid` for a network that cannot be run here, `device_error` for the machine."""
+    """A word of the report: `oom`, `invalid` for a network that cannot be run here, `device_error` for the machine,
+    `contaminated` where nothing would keep others from timing at the same moment.
+    """
+    if isinstance(error, LockError):
+        return "contaminated"
     text = str(error).lower()
     signs = ("out of memory", "allocate memory", "bad_alloc", "bad allocation", "bfcarena", "status_alloc_failed")
     if isinstance(error, MemoryError) or any(sign in text for sign in signs):

@@ -14,7 +14,8 @@ from nas.errors import MeasureError
 from nas.latency import lock
 from nas.latency.device import resolve_device
 from nas.latency.environment import describe, lock_names
-from nas.latency.lock import held
+from nas.latency.lock import check_locks, held
+from nas.outcomes import NOT_ITS_FAULT
 
 
 @pytest.fixture(autouse=True)
@@ -108,5 +109,37 @@ def test_a_folder_that_others_could_have_made_is_refused(how: str, folder: Path)
         mine.symlink_to(folder / "elsewhere")
     else:
         mine.write_text("")
-    with pytest.raises(MeasureError, match="nas-locks"), held(["GPU-1"], never):
+    with pytest.raises(MeasureError, match="nas-locks") as caught, held(["GPU-1"], never):
+        pass
+    assert caught.value.outcome in NOT_ITS_FAULT
+
+
+@pytest.mark.parametrize("how", ["a directory", "a link to nowhere", "a folder that is a file"])
+def test_a_lock_that_cannot_be_opened_is_told_with_its_path_and_is_no_candidates_fault(how: str, folder: Path) -> None:
+    mine = folder / f"nas-locks-{os.getuid()}"
+    path = mine / "cpu-0.lock"
+    if how == "a folder that is a file":
+        mine.write_text("")
+        path = mine
+    else:
+        mine.mkdir(mode=0o700)
+        path.mkdir() if how == "a directory" else path.symlink_to(folder / "nowhere" / "at all")
+    with pytest.raises(MeasureError, match=f"^{path}: .*(remove|see that)") as caught, held(["cpu-0"], never):
+        pass
+    assert caught.value.outcome in NOT_ITS_FAULT
+    with pytest.raises(MeasureError, match=f"^{path}: "):
+        check_locks(["cpu-0"])
+
+
+def test_a_folder_that_cannot_be_made_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "_common", lambda: folder / "nowhere")
+    with pytest.raises(MeasureError, match="nas-locks.*see that this folder can be made") as caught:
+        check_locks(["cpu-0"])
+    assert caught.value.outcome in NOT_ITS_FAULT
+
+
+def test_checking_the_locks_waits_for_nobody_and_leaves_them_free() -> None:
+    with held(["GPU-1"], never):
+        check_locks(["GPU-1", "GPU-2"])
+    with held(["GPU-1", "GPU-2"], never):
         pass

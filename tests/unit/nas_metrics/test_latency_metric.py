@@ -18,6 +18,7 @@ import nas
 import nas_metrics.latency
 import nas_runtimes.eager
 from nas.errors import MeasureError
+from nas.latency import lock
 from nas.latency.device import resolve_device
 from nas.latency.environment import describe, fingerprint
 from nas.plugins import load_plugins
@@ -51,6 +52,20 @@ def context(runtimes: RuntimeRegistry, network: nn.Module, **options: object) ->
 
 def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def test_a_lock_that_cannot_be_opened_refuses_the_setting_before_any_trial(
+    runtimes: RuntimeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_common", lambda: tmp_path)
+    check = SPECS["latency_ms"].check
+    assert check(setting(runtimes, **QUICK)) is None
+    for file in (tmp_path / f"nas-locks-{os.getuid()}").iterdir():
+        file.unlink()
+        file.mkdir()
+    said = check(setting(runtimes, **QUICK))
+    assert said is not None
+    assert "this lock of the device cannot be opened: Is a directory; remove what is there" in said
 
 
 def test_the_columns_are_what_the_reference_says() -> None:

@@ -214,6 +214,27 @@ def test_the_worker_ends_with_the_process_that_asked_though_it_is_killed(server:
             os.kill(process, signal.SIGKILL)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_ssh_here_ends_with_the_process_that_asked_though_nobody_there_reads(server: Server) -> None:
+    server.write_python(SLEEPS)
+    asks = (
+        "import threading, time\nfrom nas.latency.remote.link import Link\nlink = Link('loopback')\n"
+        "def tell():\n"
+        "    while link.pid is None: time.sleep(0.01)\n"
+        "    time.sleep(1.0)\n"
+        "    print(link.pid, flush=True)\n"
+        "threading.Thread(target=tell, daemon=True).start()\n"
+        "link.ask('look', device='cpu')\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", asks], stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout is not None
+        ssh = int(asking.stdout.readline())
+        assert is_alive(ssh)
+        assert Path(f"/proc/{ssh}/comm").read_text() == "ssh\n"
+        asking.kill()
+    assert until_gone(ssh)
+
+
 def test_links_are_kept_by_host_and_by_the_variables_that_steer_them(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,18 @@ def test_its_locks_are_those_of_the_room() -> None:
     Path(path).unlink()
 
 
+def test_a_lock_that_cannot_be_opened_there_is_the_machines_fault() -> None:
+    name = f"test-{os.getpid()}-folder"
+    with held([f"test-{os.getpid()}-remote"], lambda: None):
+        path = Path(f"/tmp/nas-locks-{os.getuid()}/{name}.lock")
+    path.mkdir()
+    try:
+        with pytest.raises(worker.LockError, match=rf"{name}\.lock: .*Is a directory; remove what is there"):
+            worker.lock([name], lambda: None)
+    finally:
+        path.rmdir()
+
+
 @pytest.mark.parametrize(("error", "word"), [
     (MemoryError("no"), "oom"),
     (RuntimeError("std::bad_alloc"), "oom"),
@@ -161,6 +173,7 @@ def test_its_locks_are_those_of_the_room() -> None:
     (OSError("/tmp/nas-locks-0: not of this user"), "device_error"),
     (ValueError("unsupported"), "invalid"),
     (worker.UnfitError("no GPU"), "device_error"),
+    (worker.LockError("a directory"), "contaminated"),
     (RuntimeError("CUDA error: an illegal memory access was encountered"), "device_error"),
     (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "oom"),
 ])
