@@ -35,7 +35,7 @@ def _ours(folder: Path, trials: int, target: float, small: bool) -> tuple[float,
     import nas
     from nas.spec import parse_spec
 
-    columns = {"latency_ms": {"device": "cpu", "threads": 1, "target": target, "max_seconds": 0.3 if small else 10}}
+    columns = {"latency_ms": {"device": "cpu", "threads": 1, "target": target, "max_seconds": 2 if small else 10}}
     spec = parse_spec(study("timed", OBJECTIVES, sampler="random", columns=columns))
     storage = f"sqlite:///{folder / f'ours-{target}.db'}"
     took = seconds(lambda: nas.run(spec, trials=trials, storage=storage, observer=lambda told: None, verify=False))

@@ -134,7 +134,7 @@ def test_after_ctrl_c_what_was_measured_is_shown_and_written(tmp_path: Path) -> 
         pytest.fail(f"Ctrl-C did not end it: {process.communicate()[1]}")
     assert said.startswith("1/2 ")
     assert process.returncode == 130, rest
-    assert "stopped: 1 of 2 networks were measured" in shown
+    assert "stopped: 1 of 2 networks was measured" in shown
     assert len(json.loads((tmp_path / "r.json").read_text())["rows"]) == 1
 
 

@@ -12,7 +12,7 @@ import nas
 from nas.spec import parse_spec
 
 HEAVY = ("torch", "torchvision", "timm", "optuna", "scipy", "sklearn", "plotly", "fvcore", "onnxruntime", "openvino")
-HELP = "from nas.cli import app\ntry: app({words!r}, prog_name='nas')\nexcept SystemExit: pass\n"
+HELP = "from nas.cli.commands import app\ntry: app({words!r}, prog_name='nas')\nexcept SystemExit: pass\n"
 MODULES_OF_HELP = 360
 """With one more command it may be some more; a hundred more are a library that a page of help does not need. rich and
 typer alone are 200."""

@@ -253,7 +253,7 @@ def test_a_file_that_is_deleted_while_it_is_open_is_not_made_anew(file: Path) ->
     store.optuna.engine.dispose()
     for path in file.parent.iterdir():
         path.unlink()
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="the database was deleted while it was open"):
         store.study_names()
     store.close()
     assert list(file.parent.iterdir()) == []
