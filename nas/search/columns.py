@@ -57,7 +57,7 @@ class Column:
             "conditions": dict(self.conditions),
             "seed": seed if self.metric.seeded else None,
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     def question(
         self, plugins: Plugins, arch: Architecture, cost: Cost, seed: int, options: Mapping[str, object] | None = None

@@ -18,6 +18,9 @@ SERIES = 16
 """A condition that is a list of at least so many numbers is kept as samples are: compressed, as float32."""
 
 
+RATIO = "reference_ratio"
+"""The condition that is kept in a column of this name."""
+
 _OF, _MACHINE, _SETTING = tables.measurements.c, tables.environments.c, tables.settings.c
 _ADD = insert(tables.measurements).returning(_OF.id)
 _FIND = (
@@ -37,6 +40,8 @@ def add(connection: Connection, measurement: Measurement) -> int:
     for name, value in measurement.conditions.items():
         if _is_series(value):
             series[name] = list(value)
+        elif (name == RATIO and value == measurement.reference_ratio) or (value is None and name not in setting):
+            continue  # the one has a column of its own; the other reads the same where it is not there
         elif name not in setting or plain(setting[name]) != plain(value):
             conditions[name] = value
     measurement_id: int = connection.execute(_ADD, {
@@ -88,7 +93,7 @@ def find(connection: Connection, key: str) -> tuple[int, Measurement] | None:
         iqr=row["iqr"],
         n=row["n"],
         message=row["message"],
-        conditions=(row["shared"] or {}) | row["conditions"] | series,
+        conditions=whole_conditions(dict(row)) | series,
         setting=row["shared"] or {},
         reference_ratio=row["reference_ratio"],
         environment=row["machine"],
@@ -96,6 +101,12 @@ def find(connection: Connection, key: str) -> tuple[int, Measurement] | None:
         samples=samples,
         seed=row["seed"],
     )
+
+
+def whole_conditions(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What was kept once for a column, what a measurement has of its own, and its ratio to the reference."""
+    ratio = {} if row[RATIO] is None else {RATIO: row[RATIO]}
+    return {**(row["shared"] or {}), **row["conditions"], **ratio}
 
 
 def read_samples(connection: Connection, measurement_id: int) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, case, func, select
 from nas.errors import StoreError
 from nas.store import optuna_tables as optuna
 from nas.store import tables
+from nas.store.measurements import whole_conditions
 from nas.store.rows import StudyRow
 
 Row = dict[str, Any]
@@ -76,7 +77,8 @@ def measurement_rows(connection: Connection, study: StudyRow) -> list[Row]:
     for row in rows.mappings():
         values = dict(row)
         values.pop("setting")
-        values["conditions"] = (values.pop("shared") or {}) | values["conditions"]
+        values["conditions"] = whole_conditions(values)
+        values.pop("shared")
         read.append(values)
     return read
 

@@ -44,7 +44,8 @@ def rows(scale: Scale, folder: Path) -> Iterator[Row]:
     what = f"{trials:,} trials x 40 parameters"
     yield Row(f"`read_report(params=True)`, {what}", duration(ours), f"{duration(theirs)} trials_dataframe",
               theirs / ours, Target(20), "one file with both tables, a latency with its interval among ours; opened "
-              f"anew each time, in turns, median of {scale.of(3, 1)}.")
+              f"anew each time, in turns, median of {scale.of(3, 1)}. Half of ours is SQLite, which finds each trial's "
+              "parameters in as many rows, as Optuna keeps them.")
     memory = [_peak(text, name, storage, small) for text in (OURS, THEIRS)]
     (our_peak, our_frame), (their_peak, their_frame) = memory
     yield Row(f"memory of that report, {what}", f"{our_peak / 2**20:.0f} MiB", f"{their_peak / 2**20:.0f} MiB",

@@ -29,7 +29,7 @@ def test_a_measurement_is_read_back_whole(store: Store) -> None:
         key="k" * 64, arch_id="a" * 12, metric="latency_ms", metric_version=3, unit="ms", outcome="ok", value=2.7,
         low=2.6, high=2.8, iqr=0.1, n=40, message="the clock was low",
         conditions={"device": "cpu", "fused": True, "threads": 2, "state": {"before": {"load": [0.5, 0.25]}},
-                    "reference_samples_ms": samples},
+                    "reference_samples_ms": samples, "reference_ratio": 1.25},
         reference_ratio=1.25, environment={"cpu": "x", "cpus": 2}, seconds=0.5, samples=samples, seed=2**40,
     )
     measurement_id = store.add_measurement(made)
