@@ -117,7 +117,8 @@ def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
 
 
 def _plain(tensor: object) -> bool:
-    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_meta  # type: ignore[attr-defined]  # a tensor
+    """Of torch's own class, on the meta device, and in order: a result keeps its input's strides, which are not told."""
+    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_meta and tensor.is_contiguous()  # type: ignore[attr-defined]
 
 
 def _alike(tensor: object, like: Tensor) -> bool:

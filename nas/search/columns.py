@@ -46,7 +46,7 @@ class Column:
         return self.metric is None or self.metric.cost == "free"
 
     def key(self, arch_id: str, block_digests: Mapping[str, str], seed: int) -> str:
-        """What a stored measurement must share with this one to stand for it, as 64 hex digits."""
+        """What a stored measurement must share with this one to stand for it, as 32 hex digits."""
         if self.metric is None:
             raise ValueError(f"{self.name} is no measurement")
         parts = {

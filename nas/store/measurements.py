@@ -40,8 +40,8 @@ def add(connection: Connection, measurement: Measurement) -> int:
     for name, value in measurement.conditions.items():
         if _is_series(value):
             series[name] = list(value)
-        elif (name == RATIO and value == measurement.reference_ratio) or (value is None and name not in setting):
-            continue  # the one has a column of its own; the other reads the same where it is not there
+        elif name == RATIO and value == measurement.reference_ratio:
+            continue  # it has a column of its own
         elif name not in setting or plain(setting[name]) != plain(value):
             conditions[name] = value
     measurement_id: int = connection.execute(_ADD, {

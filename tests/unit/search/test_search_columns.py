@@ -128,9 +128,9 @@ def test_a_metric_is_told_every_input_shape_the_classes_and_its_options(make):
 KEY = {"arch_id": "a" * 12, "block_digests": {"conv": "1"}, "seed": 0}
 
 
-def test_a_key_is_64_hex_digits_and_the_same_each_time(make):
+def test_a_key_is_32_hex_digits_and_the_same_each_time(make):
     (column,) = make(objectives={"slow": "maximize"}).columns
-    assert re.fullmatch(r"[0-9a-f]{64}", column.key(**KEY))
+    assert re.fullmatch(r"[0-9a-f]{32}", column.key(**KEY))
     assert column.key(**KEY) == column.key(**KEY)
 
 
