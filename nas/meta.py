@@ -118,7 +118,9 @@ def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
 
 def _plain(tensor: object) -> bool:
     """Of torch's own class, on the meta device, and in order: a result keeps its input's strides, which are not told."""
-    return type(tensor) in (Tensor, torch.nn.Parameter) and tensor.is_meta and tensor.is_contiguous()  # type: ignore[attr-defined]
+    if not isinstance(tensor, Tensor) or type(tensor) not in (Tensor, torch.nn.Parameter):
+        return False
+    return tensor.is_meta and tensor.is_contiguous()
 
 
 def _alike(tensor: object, like: Tensor) -> bool:
