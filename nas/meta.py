@@ -117,7 +117,7 @@ def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
 
 
 def _plain(tensor: object) -> bool:
-    """Of torch's own class, on the meta device, and in order: a result keeps its input's strides, which are not told."""
+    """Of torch's own class, on the meta device, and in order: a result would keep its strides."""
     if not isinstance(tensor, Tensor) or type(tensor) not in (Tensor, torch.nn.Parameter):
         return False
     return tensor.is_meta and tensor.is_contiguous()
