@@ -14,11 +14,11 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.abc import SourceLoader
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import pluggy
@@ -28,6 +28,7 @@ from nas.blocks import BlockRegistry
 from nas.choices import shown
 from nas.errors import PluginError, nearest
 from nas.metrics import MetricRegistry
+from nas.neighbours import neighbours
 from nas.registry import Origin, Registry
 from nas.runtimes import RuntimeRegistry
 
@@ -178,7 +179,7 @@ def _load_file(path: Path, source: bytes) -> tuple[ModuleType, str]:
     digest = hashlib.sha256(source).hexdigest()[:12]
     name = f"nas_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{digest}"
     if name in sys.modules:
-        return sys.modules[name], _with_neighbours(sys.modules[name], path, digest)
+        return sys.modules[name], _with_neighbours(path, source)
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or not isinstance(spec.loader, SourceLoader):
         raise PluginError(f"{path}: a plugin is a Python file, its name ends in .py")
@@ -191,42 +192,14 @@ def _load_file(path: Path, source: bytes) -> tuple[ModuleType, str]:
         if not isinstance(error, _ANYTHING):
             raise
         raise PluginError(f"{path}: this plugin does not import: {type(error).__name__}: {error}") from error
-    return module, _with_neighbours(module, path, digest)
+    return module, _with_neighbours(path, source)
 
 
-def _with_neighbours(module: ModuleType, path: Path, digest: str) -> str:
-    """The digest of a plugin file and of the files of its folder that it leans on: those of the modules, classes and
-    functions that it has imported, and what these have.
-    """
-    folder, found = path.resolve().parent, {}
-    waiting = [module]
-    while waiting:
-        for other in _modules_of(waiting.pop()):
-            source = Path(str(other.__file__)).resolve()
-            if source not in found and source.is_relative_to(folder) and source.suffix == ".py" and source.exists():
-                found[source] = source.read_bytes()
-                waiting.append(other)
-    if not found:
-        return digest
-    parts = [source.relative_to(folder).as_posix().encode() + b"\0" + found[source] for source in sorted(found)]
-    return hashlib.sha256(b"\0".join([digest.encode(), *parts])).hexdigest()[:12]
-
-
-_OURS = frozenset({"nas", "nas_blocks", "nas_metrics", "nas_runtimes"})
-
-
-def _modules_of(module: ModuleType) -> Iterator[ModuleType]:
-    """The modules that a module has imported, or of which it has a class or function, but for those that are installed:
-    a virtual environment may lie in the folder of the plugin, and so may this project.
-    """
-    for value in list(vars(module).values()):
-        name = value.__module__ if isinstance(value, type | FunctionType) else None
-        other = value if isinstance(value, ModuleType) else sys.modules.get(str(name))
-        if other is None or other is module or not getattr(other, "__file__", None):
-            continue
-        installed = {"site-packages", "dist-packages"} & set(Path(str(other.__file__)).parts)
-        if not installed and other.__name__.partition(".")[0] not in _OURS:
-            yield other
+def _with_neighbours(path: Path, source: bytes) -> str:
+    """The digest of a plugin file and of what it imports from its folder."""
+    digest = hashlib.sha256(source).hexdigest()[:12]
+    parts = [name.encode() + b"\0" + content for name, content in neighbours(path, source).items()]
+    return hashlib.sha256(b"\0".join([digest.encode(), *parts])).hexdigest()[:12] if parts else digest
 
 
 def _digest_of_package(module: ModuleType) -> str:
