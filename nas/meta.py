@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -36,9 +37,10 @@ class QuickShapes(TorchFunctionMode):
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Calls `func`, unless it is one of these; where its tensors do not fit each other, torch shall say so."""
-        quick = _QUICK.get(func)
-        if quick is not None and (answer := quick(*args, **(kwargs or {}))) is not None:
-            return answer
+        if (quick := _QUICK.get(func)) is not None:
+            with suppress(TypeError):  # arguments that the shortcut does not know, or that are missing
+                if (answer := quick(*args, **(kwargs or {}))) is not None:
+                    return answer
         return func(*args, **(kwargs or {}))
 
 
@@ -49,10 +51,12 @@ def _normalised(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     training: bool = False,
-    *_: object,
-    **__: object,
+    momentum: object = 0.1,
+    eps: object = 1e-5,
 ) -> Tensor | None:
-    if training or running_mean is None or running_var is None or not _plain(input) or input.dim() < 2:
+    if not (isinstance(momentum, float) and isinstance(eps, float)):
+        return None
+    if training is not False or running_mean is None or running_var is None or not _plain(input) or input.dim() < 2:
         return None
     tensors = [tensor for tensor in (running_mean, running_var, weight, bias) if tensor is not None]
     fit = all(_alike(tensor, input) and tensor.shape == input.shape[1:2] for tensor in tensors)
@@ -90,10 +94,18 @@ def _convolved(
     return _empty((batch, made, height, width), input)
 
 
-def _activated(input: Tensor, *_: object, inplace: bool = False, **__: object) -> Tensor | None:  # noqa: A002
-    if inplace or not _plain(input) or not input.is_floating_point():
+def _activated(input: Tensor, inplace: object = False) -> Tensor | None:  # noqa: A002
+    if inplace is not False or not _plain(input) or not input.is_floating_point():
         return None
     return _empty(input.shape, input)
+
+
+def _gelu(input: Tensor, *, approximate: object = "none") -> Tensor | None:  # noqa: A002
+    return _activated(input) if approximate in ("none", "tanh") else None
+
+
+def _sigmoid(input: Tensor) -> Tensor | None:  # noqa: A002
+    return _activated(input)
 
 
 def _pooled(input: Tensor, output_size: object) -> Tensor | None:  # noqa: A002
@@ -103,13 +115,13 @@ def _pooled(input: Tensor, output_size: object) -> Tensor | None:  # noqa: A002
     return _empty((*input.shape[:2], *sides), input)
 
 
-def _joined(one: object, other: object, *_: object, **__: object) -> Tensor | None:
-    if not isinstance(one, Tensor) or not _plain(one) or not _alike(other, one):
+def _joined(input: object, other: object) -> Tensor | None:  # noqa: A002
+    if not isinstance(input, Tensor) or not _plain(input) or not _alike(other, input):
         return None
-    shapes = one.shape, other.shape  # type: ignore[attr-defined]  # a tensor
-    if one.dim() != len(shapes[1]) or any(a != b and 1 not in (a, b) for a, b in zip(*shapes, strict=True)):
+    shapes = input.shape, other.shape  # type: ignore[attr-defined]  # a tensor
+    if input.dim() != len(shapes[1]) or any(a != b and 1 not in (a, b) for a, b in zip(*shapes, strict=True)):
         return None
-    return _empty([b if a == 1 else a for a, b in zip(*shapes, strict=True)], one)
+    return _empty([b if a == 1 else a for a, b in zip(*shapes, strict=True)], input)
 
 
 def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
@@ -142,6 +154,8 @@ _QUICK: Mapping[Any, Callable[..., Tensor | None]] = {
     **dict.fromkeys((torch.Tensor.mul, torch.Tensor.add, torch.mul, torch.add), _joined),
     **dict.fromkeys((
         functional.relu, functional.relu6, functional.silu, functional.hardswish, functional.hardsigmoid,
-        functional.gelu, functional.mish, functional.elu, functional.leaky_relu, torch.sigmoid, torch.tanh,
+        functional.mish,
     ), _activated),
+    functional.gelu: _gelu,
+    **dict.fromkeys((torch.sigmoid, torch.tanh), _sigmoid),
 }
