@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-COUNTER = 1
-"""Part of the key of every cost that is kept in a database: raise it when the same block begins to count otherwise."""
-
 Size = int | Fraction
 """A number of input pixels; a fraction behind an upsampling block."""
 

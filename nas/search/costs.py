@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-import torch
-
-from nas.cost.table import COUNTER, BlockCost, BlockKey, CostTable, Size
+import nas.cost
+from nas.cost.table import BlockCost, BlockKey, CostTable, Size
 from nas.errors import StoreError
 from nas.store import Store
-from nas.version import VERSION
+
+OF_NETWORKS = ("chain.py", "layers.py", "meta.py", "network.py")
+"""Files of `nas` that say what stems, heads, norms and activations are."""
+LIBRARIES = ("torch", "torchvision", "timm", "fvcore")
+"""What blocks are built from, and what counts those that must be traced. Another library behind a stranger's block is
+that block's own affair: it raises its version."""
 
 
 class StoredCosts(CostTable):
     """A table in the memory of this process, behind which stands that of the database.
 
-    What is new is written by `flush`, many blocks at a time. An entry counts for the `nas` and the torch that counted
-    it, and for the source of the plugin that its block is of.
+    What is new is written by `flush`, many blocks at a time. An entry counts for the code and the libraries that
+    counted it, and for the source of the plugin that its block is of.
     """
 
     def __init__(self, store: Store) -> None:
@@ -63,7 +71,26 @@ class StoredCosts(CostTable):
 
 
 def _text(key: BlockKey) -> str:
-    return f"{VERSION}.{COUNTER}, torch {torch.__version__}: {key}"
+    return f"{_counters()}: {key}"
+
+
+@cache
+def _counters() -> str:
+    """12 hex digits over all that a count depends on besides its block: the code that builds and counts, and the
+    libraries that blocks are built from.
+    """
+    home = Path(nas.cost.__file__).parents[1]
+    sources = [*sorted((home / "cost").rglob("*.py")), *(home / name for name in OF_NETWORKS)]
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(source.relative_to(home).as_posix().encode() + b"\0" + source.read_bytes())
+    for library in LIBRARIES:
+        try:
+            version = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            version = ""
+        digest.update(f"\0{library} {version}".encode())
+    return digest.hexdigest()[:12]
 
 
 def _row(cost: BlockCost) -> list[object]:
@@ -77,10 +104,10 @@ def _read(row: Sequence[Any]) -> BlockCost:
         *counts, top, left, down, right, unsupported, seen = row
         params, macs, fvcore_macs, torch_macs, flops, activations = map(int, counts)
         field, jump = (_size(top), _size(left)), (_size(down), _size(right))
+        named = tuple(unsupported), tuple(seen)
     except (TypeError, ValueError, ZeroDivisionError):
         raise StoreError(f"the database is damaged: {row!r:.60} should be the cost of a block") from None
-    return BlockCost(params, macs, fvcore_macs, torch_macs, flops, activations, field, jump, tuple(unsupported),
-                     tuple(seen))
+    return BlockCost(params, macs, fvcore_macs, torch_macs, flops, activations, field, jump, *named)
 
 
 def _size(text: str) -> Size:
