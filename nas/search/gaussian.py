@@ -7,6 +7,8 @@ The points that are compared are the same here, a batch at a time.
 
 from __future__ import annotations
 
+import logging
+import warnings
 from typing import Any
 
 import numpy as np
@@ -20,18 +22,39 @@ _SWEEPS = 100
 """Through all parameters, after which a climb that still goes on is left where it is."""
 
 
+MOST_NUMBERS = 16
+"""Of an ordered parameter, up to which Optuna compares them all."""
+
+log = logging.getLogger("nas")
+
+
 class BatchedGPSampler(GPSampler):
-    """Optuna's `GPSampler` for spaces of choices; it falls back on Optuna's own search where a parameter has none."""
+    """Optuna's `GPSampler` for spaces of choices. Optuna's own search is taken where a parameter is continuous, or has
+    so many numbers that Optuna searches along them; and, saying so, where another Optuna is built otherwise inside.
+    """
 
     def _optimize_acqf(self, acqf: Any, best_params: Points | None) -> Points:
         """The point of the largest acquisition that was found; `acqf` is one of Optuna's."""
+        try:
+            found = self._climbed(acqf, best_params)
+        except AttributeError as error:  # Optuna promises nothing of its inside
+            warnings.warn(f"this Optuna's Gaussian process is built otherwise ({error}): it proposes by its own "
+                          "search, which takes longer; a newer nas may know it", stacklevel=2)
+            found = None
+        if found is None:
+            theirs: Points = super()._optimize_acqf(acqf, best_params)
+            return theirs
+        return found
+
+    def _climbed(self, acqf: Any, best_params: Points | None) -> Points | None:
         space = acqf.search_space
-        if len(space.continuous_indices):
-            found: Points = super()._optimize_acqf(acqf, best_params)
-            return found
+        choices = space.get_choices_of_discrete_params()
+        many = [len(values) > MOST_NUMBERS for values in choices]
+        if len(space.continuous_indices) or any(many & ~space.is_categorical):
+            return None
         sampled = space.sample_normalized_params(self._n_preliminary_samples, rng=self._rng.rng)
         starts = _starts(sampled, acqf.eval_acqf_no_grad(sampled), best_params, self._n_local_search, self._rng.rng)
-        return climb(acqf.eval_acqf_no_grad, starts, space.get_choices_of_discrete_params())
+        return climb(acqf.eval_acqf_no_grad, starts, choices)
 
 
 def _starts(
@@ -80,5 +103,7 @@ def climb(evaluate: Any, starts: Points, choices: list[Points]) -> Points:
         better = values > reached[going]
         moved = going[better]
         points[moved, place], reached[moved], unchanged[moved] = others[better], values[better], 1
+    else:
+        log.warning("a proposal of the Gaussian process was still climbing after %d sweeps, and left there", _SWEEPS)
     found: Points = points[int(reached.argmax())]
     return found

@@ -49,14 +49,35 @@ def _with_a_continuous_one(trial: optuna.Trial) -> float:
     return _one(trial) + trial.suggest_float("dropout", 0, 0.5)
 
 
+def _with_many_numbers(trial: optuna.Trial) -> float:
+    return _one(trial) + abs(trial.suggest_int("width", 16, 256, step=8) - 100)
+
+
 @pytest.mark.parametrize("objective, directions", [
     (_one, ["minimize"]), (_two, ["maximize", "minimize"]), (_constrained, ["minimize"]),
-    (_with_a_continuous_one, ["minimize"]),
+    (_with_a_continuous_one, ["minimize"]), (_with_many_numbers, ["minimize"]),
 ])
 def test_it_proposes_what_optuna_s_proposes(objective: Any, directions: Any) -> None:
     ours = _proposals(BatchedGPSampler, objective, directions)
     assert ours == _proposals(GPSampler, objective, directions)
     assert len({tuple(params.values()) for params in ours[10:]}) > 1, "else nothing was compared"
+
+
+def test_it_is_asked_by_optuna_where_it_is_meant_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    climbs: list[int] = []
+    monkeypatch.setattr("nas.search.gaussian.climb", lambda evaluate, starts, choices: climbs.append(1) or starts[0])
+    _proposals(BatchedGPSampler, _two, ["maximize", "minimize"])
+    assert len(climbs) == TRIALS - 10
+
+
+def test_an_optuna_that_is_built_otherwise_searches_itself_and_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise AttributeError("no attribute '_rng'")
+
+    monkeypatch.setattr("nas.search.gaussian._starts", missing)
+    with pytest.warns(UserWarning, match="built otherwise .no attribute '_rng'."):
+        ours = _proposals(BatchedGPSampler, _one, ["minimize"])
+    assert len(ours) == TRIALS
 
 
 def test_a_climb_evaluates_all_its_starts_at_once_and_never_where_they_stand() -> None:
