@@ -39,6 +39,11 @@ def count() -> int:
     return torch.cuda.device_count()
 
 
+def may_be_there() -> bool:
+    """Whether NVIDIA's driver has made a device on this machine, without loading torch to ask for more."""
+    return any(Path("/dev").glob("nvidia*")) or Path("/dev/dxg").exists()  # the latter is what WSL has
+
+
 @contextmanager
 def _library() -> Iterator[Any]:
     import pynvml

@@ -17,7 +17,7 @@ from nas.outcomes import COST_COLUMNS, NEEDS_A_FRESH_WORKER
 from nas.plugins import Plugins
 from nas.spec import StudySpec
 from nas.worker import Worker, borrowed, start
-from nas.worker.metric_job import answer_of, estimate_of, request
+from nas.worker.metric_job import answer_of, block_digests, estimate_of, request
 
 SETTING = "nas.worker.metric_job:setting"
 Hear = Callable[[int, float], None]
@@ -143,6 +143,7 @@ class InWorker:
         task = {
             **request(question.plugins, question.metric, question.options),
             "arch": question.arch.text,
+            "blocks": block_digests(question.arch, question.plugins),
             "cost": asdict(question.cost),
             "seed": question.seed,
             "device": question.device,
@@ -172,13 +173,18 @@ class InWorker:
 
 
 def start_workers(spec: StudySpec, device: str | None = None) -> None:
-    """Starts workers for what a study measures, as far as its file tells, and does not wait for them: while they load
-    torch, this process does. `device` as in `nas.run`.
+    """Starts workers for what a study measures and does not wait for them: while they load torch, this process does.
+    `device` as in `nas.run`. Where a GPU may be there, only for columns that name their device: which other metrics
+    would take it, nobody knows before torch and the plugins are loaded.
     """
     for name in dict.fromkeys([*spec.objectives, *spec.constraints, *spec.columns]):
         if name not in COST_COLUMNS:
             options = spec.columns[name].model_dump() if name in spec.columns else {}
-            start(_seat({"device": device or options.get("device", "auto")}))
+            named = str(device or options.get("device", "auto"))
+            if named != "auto":
+                start(_seat({"device": named}))
+            elif not gpu.may_be_there():
+                start(_seat({}))
 
 
 def _answered(

@@ -20,6 +20,7 @@ from nas.search.propose import Candidate
 from nas.spec import StudySpec
 from nas.store import Store
 from nas.store.rows import Measurement
+from nas.worker.metric_job import block_digests
 
 
 def unheard(doing: str) -> None:
@@ -54,7 +55,7 @@ def evaluate(
     clock = clock or Clock()
     done = Evaluation(values=dict(candidate.free))
     measured = [column for column in columns if not column.free]
-    digests = {stage.block: plugins.blocks.origin(stage.block).digest for stage in candidate.arch.stages}
+    digests = block_digests(candidate.arch, plugins)
     for column in columns:
         if column.free and column.metric is not None:
             key = column.key(candidate.arch.arch_id, digests, spec.study.seed)

@@ -33,6 +33,9 @@ def compute(arguments: Mapping[str, Any], tell: Tell) -> object:
 
     plugins, metric = _loaded(arguments, tell)
     arch = Architecture.parse(arguments["arch"])
+    now = block_digests(arch, plugins)
+    for block, digest in arguments["blocks"].items():
+        _check_source(f"block '{block}'", digest, now[block])
     told: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in arguments["cost"].items()
     }
@@ -62,6 +65,11 @@ def setting(arguments: Mapping[str, Any], tell: Tell) -> object:
     asked = Setting(arguments["options"], shapes, arguments["classes"], plugins.runtimes)
     tell.phase("checking", CHECKING_LIMIT_S)
     return asdict(ask_setting(metric, asked))
+
+
+def block_digests(arch: Architecture, plugins: Plugins) -> dict[str, str]:
+    """Block -> digest of the source that it came from, of the architecture's blocks."""
+    return {stage.block: plugins.blocks.origin(stage.block).digest for stage in arch.stages}
 
 
 def request(plugins: Plugins, metric: MetricSpec, options: Mapping[str, object]) -> dict[str, object]:
@@ -96,7 +104,10 @@ def _loaded(arguments: Mapping[str, Any], tell: Tell) -> tuple[Plugins, MetricSp
     plugins = load_plugins(arguments["files"], arguments["entry_points"])
     compute_as(arguments["numerics"])
     name = arguments["metric"]
-    if plugins.metrics.origin(name).digest != arguments["source"]:
-        told = f"the source of metric '{name}' was changed while the study ran: run it again"
-        raise MeasureError(told, "contaminated")
+    _check_source(f"metric '{name}'", arguments["source"], plugins.metrics.origin(name).digest)
     return plugins, plugins.metrics[name]
+
+
+def _check_source(what: str, known: str, now: str) -> None:
+    if now != known:
+        raise MeasureError(f"the source of {what} was changed while the study ran: run it again", "contaminated")

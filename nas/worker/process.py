@@ -166,7 +166,8 @@ class Worker:
         theirs = (theirs_read, theirs_write, theirs_life)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nas.worker", *map(str, theirs), *(EARLY if early else ())],
+                [sys.executable, "-P", "-m", "nas.worker", *map(str, theirs), *(EARLY if early else ())],
+                # -P: what lies in the folder of a study is not imported in place of a library
                 pass_fds=theirs, stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output,
                 start_new_session=True, env=_environment(),
             )

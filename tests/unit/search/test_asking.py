@@ -12,7 +12,7 @@ import torch
 
 import nas
 from nas.search import asking
-from nas.search.asking import Here, InWorker
+from nas.search.asking import Here, InWorker, start_workers
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.prepare import Prepared, prepare
 from nas.search.propose import Candidate, Proposer
@@ -309,6 +309,40 @@ def test_a_plugin_that_is_edited_while_the_study_runs_is_told(ready, evaluated) 
     assert (done.outcome, done.message) == (
         "contaminated", "fake: the source of metric 'fake' was changed while the study ran: run it again"
     )
+
+
+def test_a_block_that_is_edited_while_the_study_runs_is_told(spec, fake: Path, evaluated, tmp_path: Path) -> None:
+    source = "import nas\nfrom torch import nn\n@nas.hookimpl\ndef nas_blocks():\n    return [nas.BlockSpec('own', 1, BUILD)]\n"
+    build = "lambda io: nn.Conv2d(io.in_channels, io.out_channels, {0}, io.stride, {0} // 2)"
+    (file := tmp_path / "own.py").write_text(source.replace("BUILD", build.format(3)))
+    stages = [{"block": "own", "repeats": [1, 2], "channels": [8, 16], "stride": 2}]
+    study = spec(stages=stages, objectives={"fake": "minimize"})
+    first, second = {"stage0.repeats": 1, "stage0.channels": 8}, {"stage0.repeats": 1, "stage0.channels": 16}
+    prepared = prepare(study, [fake, file])
+    assert evaluated(prepared, first).outcome == "ok"
+    file.write_text(source.replace("BUILD", build.format(5)))
+    done = evaluated(prepared, second)
+    assert (done.outcome, done.message) == (
+        "contaminated", "fake: the source of block 'own' was changed while the study ran: run it again"
+    )
+
+
+@pytest.mark.parametrize("columns, device, gpu_there, seats", [
+    ({}, None, False, ["auto"]),
+    ({}, None, True, []),  # nobody knows yet which of the two it would be
+    ({"fake": {"device": "cuda:1"}}, None, True, ["cuda:1"]),
+    ({"fake": {"device": "cpu"}}, None, True, ["auto"]),
+    ({}, "cuda", True, ["cuda:0"]),
+])
+def test_workers_start_early_where_it_is_known_which_ones(
+    spec, monkeypatch: pytest.MonkeyPatch, columns, device, gpu_there, seats
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr("nas.search.asking.start", started.append)
+    monkeypatch.setattr("nas.latency.gpu.may_be_there", lambda: gpu_there)
+    monkeypatch.setattr("nas.latency.gpu.count", lambda: pytest.fail("torch would be loaded first"))
+    start_workers(spec(objectives={"fake": "minimize", "macs": "minimize"}, columns=columns), device)
+    assert started == seats
 
 
 def test_ctrl_c_while_it_hangs_ends_the_worker(ready, evaluated) -> None:

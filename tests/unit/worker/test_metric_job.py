@@ -12,7 +12,7 @@ import torch
 import nas
 from nas.plugins import load_plugins
 from nas.worker import Tell
-from nas.worker.metric_job import compute, request, setting
+from nas.worker.metric_job import block_digests, compute, request, setting
 
 SETS = """
 import nas, torch
@@ -45,7 +45,8 @@ def test_what_a_metric_or_a_block_sets_for_all_of_torch_does_not_stay_for_the_ne
     (file := tmp_path / "sets.py").write_text(SETS)
     plugins = load_plugins([file])
     arch = nas.Architecture.from_rows([[1, 3, 1, 1, 8, 8, 0, 0]], input_shape=(3, 16, 16))
-    told = {"arch": arch.text, "cost": asdict(nas.count(arch)), "seed": 0, "device": "cpu"}
+    blocks = block_digests(arch, plugins)
+    told = {"arch": arch.text, "blocks": blocks, "cost": asdict(nas.count(arch)), "seed": 0, "device": "cpu"}
     answer: Any = compute({**request(plugins, plugins.metrics["sets"], {}), **told}, Tell(lambda message: None))
     assert answer["value"] == 1.0
     assert torch.get_default_dtype() == torch.float32
