@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from nas.store.engine import Durability, begin_immediately, engine_options, optuna_url, reading
 from nas.store.faults import is_busy
-from nas.store.optuna_rows import Known, finish_trial, insert_trial
+from nas.store.optuna_rows import Known, insert_trial
 from nas.store.optuna_tables import KNOWN_SCHEMA
 
 _READERS = (
@@ -92,31 +92,16 @@ class StudyStorage(RDBStorage):
         """The distributions that were seen in a study, for `insert_trial`."""
         return self._known.setdefault(study_id, {})
 
-    def finish_trial(
+    def finish_by_optuna(
         self, study: Study, number: int, state: TrialState, values: Sequence[float] | None,
         constraints: Mapping[str, float],
     ) -> bool:
-        """Ends a running trial of `study`, which lies here, in one transaction: what `Trial.set_constraint` and
-        `Study.tell` do in many, without asking the study's sampler. False where it does not run any more.
-
-        Where Optuna's schema is not known, these do it; whoever was stopped in their midst may have set some
-        constraints already, which stay.
+        """Ends a running trial of `study`, which lies here, by Optuna's own calls; False where it does not run any
+        more. Whoever was stopped in their midst may have set some constraints already, which stay.
 
         Raises:
             KeyError: the study has no such trial.
         """
-        if not self.writes_directly:
-            return self._finish_by_optuna(study, number, state, values, constraints)
-        try:
-            with self.engine.begin() as connection:
-                return finish_trial(connection, study._study_id, number, state, values, constraints)
-        except SQLAlchemyError as error:
-            raise StorageInternalError(f"cannot finish trial {number}: {error}") from error
-
-    def _finish_by_optuna(
-        self, study: Study, number: int, state: TrialState, values: Sequence[float] | None,
-        constraints: Mapping[str, float],
-    ) -> bool:
         trial = Trial(study, self.get_trial_id_from_study_id_trial_number(study._study_id, number))
         known = trial.constraints
         try:
@@ -139,7 +124,8 @@ class StudyStorage(RDBStorage):
         found = self.get_current_version()
         if found != KNOWN_SCHEMA:
             warnings.warn(f"this Optuna's tables have the schema {found}, and nas knows {KNOWN_SCHEMA}: trials are "
-                          "written by Optuna itself, which is slower; a newer nas may know it", stacklevel=4)
+                          "written by Optuna itself, which is slower, and two runs of one study at once may disturb "
+                          "each other; a newer nas may know it", stacklevel=4)
         return found == KNOWN_SCHEMA
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:

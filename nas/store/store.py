@@ -229,7 +229,7 @@ class Store:
         """
         from nas.store.writing import tell
 
-        tell(self.optuna, study, number, told)
+        tell(self._database, self.optuna, study, number, told)
 
     def standing(self, study: StudyRow) -> trials.Standing:
         """How far the study is, seen from this process: what is finished, and what runs where."""

@@ -41,6 +41,12 @@ columns = Table(
     Column("options", JsonText, nullable=False),
 )
 
+def _kept_once(name: str, column: str) -> Table:
+    """What many rows share, by the fingerprint of its content."""
+    return Table(name, metadata, Column("fingerprint", String(16), primary_key=True),
+                 Column(column, JsonText, nullable=False))
+
+
 trials = Table(
     "nas_trials",
     metadata,
@@ -98,12 +104,7 @@ measurements = Table(
     Index("nas_measurements_key", "key", "outcome"),
 )
 
-settings = Table(
-    "nas_settings",
-    metadata,
-    Column("fingerprint", String(16), primary_key=True),
-    Column("setting", JsonText, nullable=False),
-)
+settings = _kept_once("nas_settings", "setting")
 
 costs = Table(
     "nas_costs",
@@ -123,12 +124,7 @@ samples = Table(
     Column("data", LargeBinary, nullable=False),  # see nas.store.samples
 )
 
-environments = Table(
-    "nas_environments",
-    metadata,
-    Column("fingerprint", String(16), primary_key=True),
-    Column("environment", JsonText, nullable=False),
-)
+environments = _kept_once("nas_environments", "environment")
 
 trial_measurements = Table(
     "nas_trial_measurements",

@@ -129,12 +129,17 @@ def end_trial(
             state = TrialState[told.state]
             finish_trial(connection, study.optuna_id, number, state, told.values, told.constraints)
     if told is not None and not storage.writes_directly:
-        tell(storage, study, number, told)
+        tell(database, storage, study, number, told)
 
 
-def tell(storage: StudyStorage, study: StudyRow, number: int, told: Told) -> None:
+def tell(database: Database, storage: StudyStorage, study: StudyRow, number: int, told: Told) -> None:
     """Optuna's side of a trial's end; nothing where it has ended there."""
-    storage.finish_trial(Study(study.name, storage), number, TrialState[told.state], told.values, told.constraints)
+    state = TrialState[told.state]
+    if storage.writes_directly:
+        with database.write() as connection:
+            finish_trial(connection, study.optuna_id, number, state, told.values, told.constraints)
+    else:
+        storage.finish_by_optuna(Study(study.name, storage), number, state, told.values, told.constraints)
 
 
 def _taken(name: str) -> StoreError:

@@ -78,7 +78,7 @@ def test_stopped_after_any_write_a_run_in_the_same_process_goes_on(spec, run, re
 
 
 @pytest.mark.parametrize(("home", "name"), [
-    (Trial, "set_constraint"), (optuna.Study, "tell"), (StudyStorage, "finish_trial"),
+    (Trial, "set_constraint"), (optuna.Study, "tell"), (StudyStorage, "finish_by_optuna"),
 ])
 @pytest.mark.filterwarnings("ignore:this Optuna's tables")
 def test_stopped_while_optuna_itself_ends_a_trial_a_run_goes_on(spec, run, report, stop_after, monkeypatch, home, name):
@@ -100,7 +100,7 @@ def test_a_trial_whose_end_is_written_on_our_side_alone_is_told_to_optuna_by_the
 
     with monkeypatch.context() as patch:
         patch.setattr("nas.store.storage.KNOWN_SCHEMA", "another")
-        patch.setattr(StudyStorage, "finish_trial", stopped)
+        patch.setattr(StudyStorage, "finish_by_optuna", stopped)
         with pytest.raises(KeyboardInterrupt):
             run(spec(**BOUNDS), 2)
     with Store.open(storage) as store:

@@ -6,6 +6,7 @@ import pickle
 import sqlite3
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -17,6 +18,7 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.store import optuna_tables
+from nas.store.optuna_rows import finish_trial
 from nas.store.storage import StudyStorage
 from nas.store.store import Store
 
@@ -169,6 +171,14 @@ def test_the_schema_that_is_known_is_that_of_the_installed_optuna(store: Store) 
 ENDS = [(TrialState.COMPLETE, [2.5, float("inf")]), (TrialState.PRUNED, None), (TrialState.FAIL, None)]
 
 
+def finished(store: Store, study: optuna.Study, number: int, state: TrialState, values: Any, constraints: Any) -> bool:
+    """As the end of a trial is told."""
+    if not store.optuna.writes_directly:
+        return store.optuna.finish_by_optuna(study, number, state, values, constraints)
+    with store._database.write() as connection:
+        return finish_trial(connection, study._study_id, number, state, values, constraints)
+
+
 @pytest.mark.parametrize(("state", "values"), ENDS)
 def test_a_finished_trial_is_row_by_row_what_set_constraint_and_tell_make_of_it(
     tmp_path: Path, state: TrialState, values: list[float] | None
@@ -188,7 +198,7 @@ def test_a_finished_trial_is_row_by_row_what_set_constraint_and_tell_make_of_it(
                     trial.set_constraint(name, value)
                 study.tell(0, values, state=state)
             else:
-                assert store.optuna.finish_trial(study, 0, state, values, constraints)
+                assert finished(store, study, 0, state, values, constraints)
                 assert study.trials[0].constraints == {"params": -0.5, **constraints}
             assert study.trials[0].datetime_complete is not None
         other.engine.dispose()
@@ -207,9 +217,9 @@ def test_a_trial_is_finished_once_and_keeps_the_constraints_that_it_has(
     with Store.open(f"sqlite:///{file}") as store:
         study = optuna.create_study(storage=store.optuna, directions=["minimize"])
         study.ask().set_constraint("a", 1.0)
-        assert store.optuna.finish_trial(study, 0, TrialState.COMPLETE, [3.0], {"a": 2.0, "b": 4.0})
-        assert not store.optuna.finish_trial(study, 0, TrialState.FAIL, None, {"c": 5.0})
+        assert finished(store, study, 0, TrialState.COMPLETE, [3.0], {"a": 2.0, "b": 4.0})
+        assert not finished(store, study, 0, TrialState.FAIL, None, {"c": 5.0})
         trial = study.trials[0]
         assert (trial.state, trial.values, trial.constraints) == (TrialState.COMPLETE, [3.0], {"a": 1.0, "b": 4.0})
         with pytest.raises(KeyError):
-            store.optuna.finish_trial(study, 1, TrialState.FAIL, None, {})
+            finished(store, study, 1, TrialState.FAIL, None, {})

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("setting", sa.Text, nullable=False),
     )
     op.add_column("nas_measurements", sa.Column("setting", sa.String(16)))
+    op.execute("UPDATE nas_measurements SET key = substr(key, 1, 32)")  # of 64 digits, which no file needs
 
 
 def downgrade() -> None:
@@ -33,6 +34,10 @@ def downgrade() -> None:
     op.execute(
         "UPDATE nas_measurements SET conditions = json_patch((SELECT s.setting FROM nas_settings AS s"
         " WHERE s.fingerprint = nas_measurements.setting), conditions) WHERE setting IS NOT NULL"
+    )
+    op.execute(
+        "UPDATE nas_measurements SET conditions = json_set(conditions, '$.reference_ratio', reference_ratio)"
+        " WHERE reference_ratio IS NOT NULL"
     )
     op.drop_column("nas_measurements", "setting")
     op.drop_table("nas_settings")
