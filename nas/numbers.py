@@ -34,8 +34,9 @@ def plus_minus(value: float, low: float, high: float) -> str:
     if not math.isfinite(half) or half <= 0:
         return rounded(value)
     if half > WIDE * abs(value):
-        return f"{value:.2g} [{low:.2g}, {high:.2g}]" if abs(value) < 100 else (
-            f"{rounded(value)} [{rounded(low)}, {rounded(high)}]")
+        if max(abs(low), abs(value), abs(high)) >= 10:
+            return f"{rounded(value)} [{rounded(low)}, {rounded(high)}]"
+        return f"{value:.2g} [{low:.2g}, {high:.2g}]"
     digits = -math.floor(math.log10(half))
     if round(half, digits) >= 10.0 ** (1 - digits):  # 0.096 is 0.1 to one digit
         digits -= 1

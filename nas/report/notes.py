@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nas.report.summary import summary
-from nas.text import one_line
+from nas.text import one_line, several
 
 if TYPE_CHECKING:
     from nas.report.report import Report
@@ -18,17 +18,20 @@ MOST_TEXT = 200
 
 def notes(report: Report) -> tuple[str, ...]:
     """A sentence for each trial of the front whose message speaks, and how many others have one."""
-    frame = report.frame
-    front = summary(frame, report.study).front
-    speaking = front.loc[front["message"] != "", ["trial", "message"]]
-    told = [f"trial {trial}: {_short(message)}" for trial, message in speaking.head(MOST).itertuples(index=False)]
-    more = len(speaking) - len(told)
-    if more > 0:
-        told.append(f"and {more} more of the front, see the column message")
-    beside = frame[(frame["outcome"] == "ok") & (frame["message"] != "") & ~frame["trial"].isin(front["trial"])]
-    if len(beside):
-        told.append(f"of {len(beside)} successful trials beside the front, too, a metric has something to say: the "
-                    "column message")
+    measured = report.measurements
+    speaking = measured[(measured["outcome"] == "ok") & (measured["message"] != "")]
+    front = summary(report.frame, report.study).front["trial"]
+    on_it = {trial: speaking[speaking["trial"] == trial] for trial in front}
+    told = [
+        f"trial {trial}, {one_line(row['column'])}: {_short(row['message'])}"
+        for trial, rows in on_it.items() for row in rows.to_dict("records")
+    ]
+    if (more := len(told) - MOST) > 0:
+        told = [*told[:MOST], f"and {more} more of the front, see the column message"]
+    beside = speaking.loc[~speaking["trial"].isin(front), "trial"].nunique()
+    if beside:
+        told.append(f"of {several(beside, 'successful trial')} beside the front, too, a metric has something to say: "
+                    "the column message")
     return tuple(told)
 
 

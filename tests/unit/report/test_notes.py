@@ -53,8 +53,8 @@ def test_the_row_s_message_holds_what_was_said_of_its_values(report: Report) -> 
 @pytest.mark.parametrize("how", ["terminal", "markdown", "html"])
 def test_what_is_to_be_known_of_the_front_stands_below_it(report: Report, how: str) -> None:
     shown = _shown(report, how).replace("\\", "")
-    assert f"trial 0: latency_ms: {BUSY}" in shown
-    assert "of 1 successful trials beside the front" in shown
+    assert f"trial 0, latency_ms: {BUSY}" in shown
+    assert "of 1 successful trial beside the front" in shown
 
 
 @pytest.mark.parametrize("how", ["terminal", "markdown", "html"])
@@ -63,10 +63,15 @@ def test_a_value_without_an_interval_does_not_look_the_surest_of_all(report: Rep
 
 
 def test_only_the_first_are_told_of_a_long_front(report: Report) -> None:
-    frame = report.frame
-    many = frame.loc[[0] * (MOST + 2)].reset_index(drop=True)
-    many["trial"] = range(MOST + 2)
-    many["pareto"] = True
-    told = notes(dataclasses.replace(report, frame=many))
+    frame = report.frame.loc[[0] * (MOST + 2)].reset_index(drop=True).assign(trial=range(MOST + 2), pareto=True)
+    spoken = report.measurements[report.measurements["message"] == BUSY]
+    measured = spoken.loc[[spoken.index[0]] * (MOST + 2)].reset_index(drop=True).assign(trial=range(MOST + 2))
+    told = notes(dataclasses.replace(report, frame=frame, measurements=measured))
     assert len(told) == MOST + 1
     assert told[-1] == "and 2 more of the front, see the column message"
+
+
+def test_a_broken_constraint_is_no_word_of_a_metric(bounded: str) -> None:
+    found = load_report("bounded", bounded)
+    assert "breaks latency_ms <= 5" in list(found.frame["message"])
+    assert notes(found) == ()
