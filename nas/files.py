@@ -101,6 +101,8 @@ def _write_new(beside: Path, data: bytes, place: Path) -> None:
         with suppress(FileNotFoundError):
             beside.chmod(stat.S_IMODE(place.stat().st_mode))
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _unwritable(path: Path, error: OSError) -> StoreError:

@@ -79,12 +79,12 @@ def command(
         again += ["--mix-environments"] if mix_environments else []
         console.print("stopped; all that is finished is saved. Go on with:")
         console.print(shlex.join(again), soft_wrap=True, markup=False)
+        raise typer.Exit(130) from None
+    else:
+        _conclude(name, storage, console, mix_environments)
+    finally:
         if profile:
             _print_profile(clock, console)
-        raise typer.Exit(130) from None
-    _conclude(name, storage, console, mix_environments)
-    if profile:
-        _print_profile(clock, console)
 
 
 def _print_profile(clock: Clock, console: Console) -> None:

@@ -11,8 +11,10 @@ from nas.outcomes import TRIAL_PARTS
 PARTS = ("check", *TRIAL_PARTS, "verify", "rest")
 """check: reading the study and asking its blocks, before the first trial. ask: proposing networks. cost: counting
 them. build: starting workers, building networks and making them ready to run. measure: timing, training and all else
-that metrics do. store: the database. verify: the front's second measurement. rest: everything else.
+that metrics do. store: writing, and looking for, studies, trials and measurements. verify: the front's second
+measurement. rest: everything else.
 """
+
 _BUILDING = ("loading plugins", "building the network", "preparing", "checking", "asking the device")
 """What a metric tells that it does while it does not measure yet."""
 

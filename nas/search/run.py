@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -93,17 +93,21 @@ def carry_out(
     if isinstance(total, bool) or not isinstance(total, int) or total < 1:
         raise SpecError(f"trials: must be a whole number from 1, got {total!r}")
     clock = clock or Clock()
-    clock.turn_to("store")
-    if (found := Store.peek(storage, ready.spec.study.name)) is not None:
+    with clock("store"):
+        found = Store.peek(storage, ready.spec.study.name)
+    if found is not None:
         check_drift(found, ready.spec, registry_snapshot(ready), mix_environments)
     with Store.open(storage, durability=ready.spec.study.durability) as store:
-        row, notices = _find_or_create(store, ready, mix_environments)
-        clock.turn_to("rest")
+        with clock("store"):
+            row, notices = _find_or_create(store, ready, mix_environments)
         with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
             search = _Search(store, row, ready, total, tell, alone, clock)
-            search.go_on(notices)
-            if verify and ready.asking.isolated:  # fresh processes are what it is about
-                search.verify()
+            try:
+                search.go_on(notices)
+                if verify and ready.asking.isolated:  # fresh processes are what it is about
+                    search.verify()
+            finally:
+                search.keep_costs()
     return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
 
 
@@ -198,7 +202,13 @@ class _Search:
             except ExhaustedError as error:
                 self._tell(notices=(str(error),))
                 return
+            self.keep_costs()
             self._run_one(candidate)
+
+    def keep_costs(self) -> None:
+        """Also those of networks that became no trial are for the next run."""
+        with self._clock("store"):
+            self._costs.flush()
 
     def verify(self) -> None:
         """The last phase."""
@@ -230,7 +240,6 @@ class _Search:
         began = time.perf_counter()
         ready, store, row = self._ready, self._store, self._row
         with self._clock("store"):
-            self._costs.flush()
             number = begin_trial(store, row, candidate, self._proposer, self._total)
         if number is None:
             self._look()
@@ -243,13 +252,10 @@ class _Search:
             done = evaluate(candidate, ready.spec, ready.columns, ready.plugins, store, ready.asking, tell, self._clock)
         except BaseException as error:
             told = "stopped by the user" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
-            store.end_trial(row, number, TrialEnd("interrupted", told, False, time.perf_counter() - began),
-                            told=Told("FAIL"))
+            end = TrialEnd("interrupted", told, False, time.perf_counter() - began, self._since_the_last())
+            store.end_trial(row, number, end, told=Told("FAIL"))
             raise
-        spent = self._clock.spent
-        end = TrialEnd(done.outcome, done.message, done.feasible, time.perf_counter() - began,
-                       since(self._before, spent))
-        self._before = spent
+        end = TrialEnd(done.outcome, done.message, done.feasible, time.perf_counter() - began, self._since_the_last())
         with self._clock("store"):
             store.end_trial(row, number, end, done.measurements, for_optuna(done.outcome, done.values, ready.spec))
         if done.outcome == "ok" and done.feasible:
@@ -262,6 +268,11 @@ class _Search:
                 f"{self._unlucky} trials in a row could not be measured, the last one: {done.outcome}: {done.message}\n"
                 "What was finished is saved: mend the machine, then run the study again to go on.", done.outcome
             )
+
+    def _since_the_last(self) -> Mapping[str, float]:
+        """The seconds of each part of this trial; what was spent on writing the last one is among them."""
+        before, self._before = self._before, self._clock.spent
+        return since(before, self._before)
 
     def _tell(self, doing: str = "", last: Evaluation | None = None, notices: tuple[str, ...] = ()) -> None:
         tally = self._tally

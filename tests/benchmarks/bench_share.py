@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,7 +29,16 @@ def rows(scale: Scale, folder: Path) -> Iterator[Row]:
 
 
 def _parts(name: str, folder: Path, trials: int, small: bool) -> Mapping[str, float]:
-    """Seconds of each part of the run, as `nas run --profile` prints them, with what is loaded at the first use."""
+    """Seconds of each part of the run in a fresh process, as `nas run --profile` prints them."""
+    code = ("import json, pathlib, sys; from tests.benchmarks.bench_share import spent\n"
+            f"print(json.dumps(spent({name!r}, pathlib.Path({str(folder)!r}), {trials}, {small})))")
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    parts: Mapping[str, float] = json.loads(told.splitlines()[-1])
+    return parts
+
+
+def spent(name: str, folder: Path, trials: int, small: bool) -> Mapping[str, float]:
+    """Runs the study, in a process that has loaded nothing yet."""
     from nas.search.clock import Clock
 
     clock = Clock()

@@ -41,6 +41,7 @@ def _fill(store: Any, spec: Any, trials: int) -> None:
 
     from nas.cost.count import count_architecture
     from nas.cost.table import CostTable
+    from nas.outcomes import TRIAL_PARTS
     from nas.plugins import load_plugins
     from nas.search.samplers import distributions
     from nas.space import SearchSpace
@@ -79,7 +80,7 @@ def _fill(store: Any, spec: Any, trials: int) -> None:
                     like, key=f"{like.key}{number}", arch_id=arch.arch_id, value=latency, low=like.low * scale,
                     high=like.high * scale, iqr=like.iqr * scale, samples=[latency * rng.lognormvariate(0, 0.05) for _ in range(SAMPLES)],
                 ))
-            end = TrialEnd("ok", "", feasible=True, duration_s=2.0, seconds=dict.fromkeys(columns, 1.9))
+            end = TrialEnd("ok", "", feasible=True, duration_s=2.0, seconds=dict.fromkeys(TRIAL_PARTS, 0.123456))
             our_trials.write_end(connection, row, number, end, columns)
 
 

@@ -197,16 +197,23 @@ def test_closing_ends_the_worker(link: Link) -> None:
     assert until_gone(process)
 
 
+def told_by_one_that_is_killed(code: str, name: str = "") -> int:
+    """The living process, of that name, that a process tells before it is killed."""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as ours:
+        assert ours.stdout is not None
+        process = int(ours.stdout.readline())
+        assert is_alive(process)
+        assert not name or Path(f"/proc/{process}/comm").read_text() == f"{name}\n"
+        ours.kill()
+    return process
+
+
 def test_the_worker_ends_with_the_process_that_asked_though_it_is_killed(server: Server) -> None:
     code = (
         "import time; from nas.latency.remote.link import Link; link = Link('loopback');"
         "print(link.ask('look', device='cpu')['state']['process'], flush=True); time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as ours:
-        assert ours.stdout is not None
-        process = int(ours.stdout.readline())
-        assert is_alive(process)
-        ours.kill()
+    process = told_by_one_that_is_killed(code)
     try:
         assert until_gone(process)
     finally:
@@ -226,13 +233,7 @@ def test_ssh_here_ends_with_the_process_that_asked_though_nobody_there_reads(ser
         "threading.Thread(target=tell, daemon=True).start()\n"
         "link.ask('look', device='cpu')\n"
     )
-    with subprocess.Popen([sys.executable, "-c", asks], stdout=subprocess.PIPE, text=True) as asking:
-        assert asking.stdout is not None
-        ssh = int(asking.stdout.readline())
-        assert is_alive(ssh)
-        assert Path(f"/proc/{ssh}/comm").read_text() == "ssh\n"
-        asking.kill()
-    assert until_gone(ssh)
+    assert until_gone(told_by_one_that_is_killed(asks, "ssh"))
 
 
 def test_links_are_kept_by_host_and_by_the_variables_that_steer_them(
