@@ -30,7 +30,7 @@ def canonicalise(arch: Architecture, blocks: BlockRegistry) -> Architecture:
     for position, (stage, ios) in enumerate(zip(arch.stages, stage_ios(arch), strict=True)):
         spec = blocks[stage.block]
         try:
-            kept = _canonical_stage(stage, spec, ios)
+            kept = canonical_stage(stage, spec, ios)
         except (SpecError, BlockError) as error:
             raise BlockError(f"{where(position, stage)}: {error}") from None
         if kept:
@@ -39,7 +39,13 @@ def canonicalise(arch: Architecture, blocks: BlockRegistry) -> Architecture:
     return replace(arch, stages=tuple(stages), stem=stem)
 
 
-def _canonical_stage(stage: Stage, spec: BlockSpec, ios: tuple[BlockIO, BlockIO]) -> Stage | None:
+def canonical_stage(stage: Stage, spec: BlockSpec, ios: tuple[BlockIO, BlockIO]) -> Stage | None:
+    """The canonical twin of a stage whose first block is told `ios[0]` and whose others `ios[1]`; None where it does
+    nothing.
+
+    Raises:
+        SpecError, BlockError: the block's `canonical` or `noop` fails, or gives what it cannot.
+    """
     ios = ios if stage.repeats > 1 else ios[:1]  # type: ignore[assignment]
     given = Params({name: _square(value) if name == "kernel" else value for name, value in stage.params.items()})
     given = spec.complete(given)

@@ -126,6 +126,11 @@ class SearchSpace:
     def _error(self, place: str, message: object) -> SpecError:
         return self.spec.error(place, message)
 
+    @property
+    def all_choices(self) -> Mapping[str, tuple[Choice, ...]]:
+        """What can be chosen, single choices included."""
+        return self._all
+
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
         """What is searched, in the order of the file. A single choice is fixed, not searched."""
@@ -151,15 +156,20 @@ class SearchSpace:
                 channels, the input is too small), and why.
         """
         chosen = {name: choices[0] for name, choices in self._all.items()} | dict(values)
+        arch = replace(self.decode_ends(chosen), stages=tuple(self._decode_stages(chosen)))
+        return canonicalise(arch, self.blocks)
+
+    def decode_ends(self, chosen: Values) -> Architecture:
+        """Input, stem, head and what else is not of a stage, of a choice of everything; without a stage."""
         channels, height, width = self.spec.input.shape
         if "resolution" in chosen:
             height = width = int(str(chosen["resolution"]))
         act = str(chosen["act"])
         stem = {key: chosen[f"stem.{key}"] for key in ("channels", "kernel", "stride", "pool")}
         head = {key: chosen[f"head.{key}"] for key in ("channels", "hidden", "dropout")}
-        arch = Architecture(
+        return Architecture(
             input_shape=(channels, height, width),
-            stages=tuple(self._decode_stages(chosen)),
+            stages=(),
             stem=Stem(**stem, act=str(chosen.get("stem.act", act))),  # type: ignore[arg-type]  # Stem checks them
             head=Head(**head, act=str(chosen.get("head.act", act))),  # type: ignore[arg-type]
             classes=self.spec.input.classes,
@@ -167,22 +177,32 @@ class SearchSpace:
             norm=Norm(self.spec.network.norm.eps, self.spec.network.norm.momentum),
             drop_path=chosen["drop_path"],  # type: ignore[arg-type]
         )
-        return canonicalise(arch, self.blocks)
 
     def _decode_stages(self, chosen: Values) -> Iterator[Stage]:
-        before = chosen["stem.channels"]
+        before = int(str(chosen["stem.channels"]))
         for position in range(len(self.spec.stages)):
-            prefix = f"stage{position}"
-            repeats, channels, stride = (chosen[f"{prefix}.{key}"] for key in ("repeats", "channels", "stride"))
-            if repeats == 0:
-                if stride != 1 or channels != before:
-                    raise SpecError(
-                        f"stages[{position}]: repeats = 0 leaves it out, but it changes {before} channels "
-                        f"to {channels} at stride {stride}"
-                    )
-                continue
-            yield self._decode_stage(chosen, position)
-            before = channels
+            stage = self.decode_stage(chosen, position, before)
+            if stage is not None:
+                yield stage
+                before = stage.channels
+
+    def decode_stage(self, chosen: Values, position: int, before: int) -> Stage | None:
+        """The stage at `position` of a choice of everything that concerns it, at which `before` channels arrive; None
+        where it is left out.
+
+        Raises:
+            SpecError: it is left out, and would have changed channels or stride.
+        """
+        prefix = f"stage{position}"
+        repeats, channels, stride = (chosen[f"{prefix}.{key}"] for key in ("repeats", "channels", "stride"))
+        if repeats != 0:
+            return self._decode_stage(chosen, position)
+        if stride != 1 or channels != before:
+            raise SpecError(
+                f"stages[{position}]: repeats = 0 leaves it out, but it changes {before} channels "
+                f"to {channels} at stride {stride}"
+            )
+        return None
 
     def _decode_stage(self, chosen: Values, position: int) -> Stage:
         prefix = f"stage{position}"

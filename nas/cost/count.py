@@ -124,42 +124,59 @@ def count_parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> 
 
 
 def _parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Iterator[_Part]:
-    channels, height, width = arch.input_shape
-    stem = arch.stem
-    kind = f"kernel={stem.kernel},pool={stem.pool}"
-    key = BlockKey("(stem)", 1, "", kind, channels, stem.channels, stem.stride, NORM, stem.act, height, width)
-    cost = _looked_up(table, key, lambda key: _count_stem(arch, key))
-    jump: Size = stem.stride * (2 if stem.pool else 1)
+    cost = stem_cost(arch, table)
+    jump: Size = arch.stem.stride * (2 if arch.stem.pool else 1)
     vertical, horizontal = cost.field
-    channels, height, width = stem_shape(arch)
-    yield _Part("stem", 1, cost, (channels, height, width), (vertical, horizontal), jump)
+    shape = stem_shape(arch)
+    yield _Part("stem", 1, cost, shape, (vertical, horizontal), jump)
     for position, stage in enumerate(arch.stages):
         spec = blocks[stage.block]
-        digest, params, place = blocks.origin(stage.block).digest, str(stage.params), f"stages.{position}"
-
-        def count_one(key: BlockKey, position: int = position) -> BlockCost:
-            return _count_block(arch, blocks, position, key)
-
         stride = stage.stride
-        for times in (1, stage.repeats - 1) if stage.repeats > 1 else (1,):
-            cost = _looked_up(
-                table,
-                BlockKey(stage.block, stage.version, digest, params, channels, stage.channels, stride, NORM, arch.act,
-                         height, width),
-                count_one,
-            )
+        for times, cost, behind in stage_costs(arch, position, shape, blocks, table):
             vertical += times * (cost.field[0] - 1) * jump
             horizontal += times * (cost.field[1] - 1) * jump
-            height, width = scaled(height, stride, spec.scale), scaled(width, stride, spec.scale)
             if stride != 1:
                 jump = jump / Fraction(stride) if spec.scale == "up" else jump * stride
-            channels, stride = stage.channels, 1
-            yield _Part(place, times, cost, (channels, height, width), (vertical, horizontal), jump)
-    head = arch.head
+            shape, stride = behind, 1
+            yield _Part(f"stages.{position}", times, cost, shape, (vertical, horizontal), jump)
+    yield _Part("head", 1, head_cost(arch, shape, table), (arch.classes,), (vertical, horizontal), jump)
+
+
+def stem_cost(arch: Architecture, table: CostTable) -> BlockCost:
+    """The cost of the stem of an architecture."""
+    (channels, height, width), stem = arch.input_shape, arch.stem
+    kind = f"kernel={stem.kernel},pool={stem.pool}"
+    key = BlockKey("(stem)", 1, "", kind, channels, stem.channels, stem.stride, NORM, stem.act, height, width)
+    return _looked_up(table, key, lambda key: _count_stem(arch, key))
+
+
+def head_cost(arch: Architecture, shape: tuple[int, int, int], table: CostTable) -> BlockCost:
+    """The cost of the head of an architecture, at which (channels, height, width) arrives."""
+    (channels, height, width), head = shape, arch.head
     kind = f"channels={head.channels},hidden={head.hidden}"
     key = BlockKey("(head)", 1, "", kind, channels, arch.classes, 1, NORM, head.act, height, width)
-    cost = _looked_up(table, key, lambda key: _count_head(arch, key))
-    yield _Part("head", 1, cost, (arch.classes,), (vertical, horizontal), jump)
+    return _looked_up(table, key, lambda key: _count_head(arch, key))
+
+
+def stage_costs(
+    arch: Architecture, position: int, shape: tuple[int, int, int], blocks: BlockRegistry, table: CostTable
+) -> Iterator[tuple[int, BlockCost, tuple[int, int, int]]]:
+    """The blocks of a canonical stage, at which (channels, height, width) arrives: how many equal ones, the cost of
+    one, and the shape behind them.
+
+    Raises:
+        BlockError: a block does not build or run, or gives another shape than it should.
+    """
+    stage = arch.stages[position]
+    spec, digest, params = blocks[stage.block], blocks.origin(stage.block).digest, str(stage.params)
+    (channels, height, width), stride = shape, stage.stride
+    for times in (1, stage.repeats - 1) if stage.repeats > 1 else (1,):
+        key = BlockKey(stage.block, stage.version, digest, params, channels, stage.channels, stride, NORM, arch.act,
+                       height, width)
+        cost = _looked_up(table, key, lambda key: _count_block(arch, blocks, position, key))
+        height, width = scaled(height, stride, spec.scale), scaled(width, stride, spec.scale)
+        channels, stride = stage.channels, 1
+        yield times, cost, (channels, height, width)
 
 
 def _refuse_giant(parts: Sequence[_Part]) -> None:

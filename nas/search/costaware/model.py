@@ -1,0 +1,112 @@
+"""The models of the columns that must be measured: one Gaussian process a column, on what was found of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.search.costaware.gain import LogNormal
+from nas.search.costaware.networks import COSTS, Networks
+from nas.search.costaware.surrogate import Alike, MaximumPosterior, Vector, fitted
+
+MARGIN = 0.3
+"""How far below the best value a network may be believed to be, as a share of the distance from the best to the median.
+
+Values are warped, -log(value - best + margin): the bad tail, of which there is no end in some spaces, would rule the fit.
+"""
+MOST = 300
+"""Observations that a model is fitted to; of more the best half, and others at random."""
+COST_FEATURES = tuple(COSTS.index(name) for name in ("params", "macs"))
+
+
+def points(networks: Networks, among: Vector) -> Vector:
+    """(n, features): what a model sees of networks. `among`: (m, 4) costs of the networks that there are."""
+    logs = np.log(np.maximum(among[:, COST_FEATURES], 1.0))
+    center, spread = logs.mean(axis=0), logs.std(axis=0)
+    own = np.log(np.maximum(networks.costs[:, COST_FEATURES], 1.0))
+    return np.hstack([networks.features, (own - center) / np.where(spread > 0, spread, 1.0)])
+
+
+class ColumnModel:
+    """Of a column to be minimised, from what was found of n networks.
+
+    Args:
+        seen: (n, features), see `points`.
+        values: (n,), finite.
+        split: how many of the features are choices.
+        kernel: hyperparameters that were fitted before; None: they are fitted now.
+    """
+
+    def __init__(self, seen: Vector, values: Vector, split: int, kernel: Alike | None = None) -> None:
+        self._split = split
+        best, middle = values.min(), float(np.median(values))
+        self.margin = MARGIN * (middle - best) or 1e-3 * abs(best) or 1e-3
+        self.floor = float(best - self.margin)
+        warped = np.log(values - self.floor)
+        self._mean, self._spread = float(warped.mean()), float(warped.std()) or 1.0
+        self._seen, self._targets = seen, (warped - self._mean) / self._spread
+        self._process: MaximumPosterior = fitted(seen, self._targets, split, kernel)
+
+    @property
+    def kernel(self) -> Alike:
+        """The hyperparameters."""
+        found: Alike = self._process.kernel_
+        return found
+
+    def at(self, where: Vector) -> LogNormal:
+        """What is believed of m networks, given as (m, features)."""
+        mean, deviation = self._process.predict(where, return_std=True)
+        own = np.sqrt(np.maximum(deviation**2 - self.kernel.noise, 1e-12))  # of the network, not of one more measurement
+        return LogNormal(mean * self._spread + self._mean, own * self._spread, self.floor)
+
+    def believing(self, where: Vector) -> ColumnModel:
+        """With m running networks at what is believed of them, so that their neighbours promise less."""
+        mean = self._process.predict(where)
+        twin: ColumnModel = object.__new__(ColumnModel)
+        twin.__dict__ |= self.__dict__
+        twin._seen, twin._targets = np.vstack([self._seen, where]), np.concatenate([self._targets, mean])
+        twin._process = fitted(twin._seen, twin._targets, self._split, self.kernel)
+        return twin
+
+
+def chance_below(belief: LogNormal, level: float) -> Vector:
+    """(n,): how probable it is that the column keeps `<= level`."""
+    if level <= belief.floor:
+        return np.full(len(belief.mean), 1e-6)
+    chance: Vector = ndtr((np.log(level - belief.floor) - belief.mean) / belief.deviation)
+    return chance
+
+
+class Hyperparameters:
+    """Fits models of columns; hyperparameters anew only where a tenth of the observations has been added since."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._known: dict[tuple[str, bytes], Alike] = {}
+
+    def fitted(self, column: str, seen: Vector, values: Vector, split: int) -> ColumnModel:
+        """The model of (n,) values that were found of (n, features), in their order."""
+        first = _step(len(values))
+        key = column, seen[:first].tobytes() + values[:first].tobytes()
+        if key not in self._known:
+            rows = self._chosen(values[:first])
+            self._known[key] = ColumnModel(seen[rows], values[rows], split).kernel
+        rows = self._chosen(values)
+        return ColumnModel(seen[rows], values[rows], split, self._known[key])
+
+    def _chosen(self, values: Vector) -> NDArray[np.intp]:
+        """Places of at most `MOST` values, in order: the best half, and of the others some at random."""
+        if len(values) <= MOST:
+            return np.arange(len(values))
+        order = np.argsort(values, kind="stable")
+        rng = np.random.default_rng([self._seed, len(values)])
+        others = rng.choice(order[MOST // 2:], MOST - MOST // 2, replace=False)
+        return np.sort(np.concatenate([order[: MOST // 2], others]))
+
+
+def _step(number: int) -> int:
+    """The largest of 2, 3, ..., 10, 11, 13, 15, ... (each a tenth more) up to `number`."""
+    step = 2
+    while (further := max(step + 1, step + step // 10)) <= number:
+        step = further
+    return step

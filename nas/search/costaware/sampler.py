@@ -1,0 +1,200 @@
+"""Proposes the networks from which most is to be gained, by what is free to know and by what has been measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.search.costaware.gain import Known, Objective, boxes, expected_gain
+from nas.search.costaware.history import History, Seen
+from nas.search.costaware.known import Free
+from nas.search.costaware.model import ColumnModel, Hyperparameters, points
+from nas.search.costaware.networks import Codes, Decoder, Networks, Vector
+from nas.search.costaware.pool import Pool
+from nas.space import Values
+from nas.spec import Bound
+
+START = 10
+"""Networks that are spread over MACs, before a model is asked."""
+OFFERED = 20
+"""Proposals in order, for a caller that turns the first ones down."""
+CLIMBERS = 10
+NEIGHBOURS = 400
+MACS = 1
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a study is after.
+
+    Attributes:
+        objectives: column -> "minimize" or "maximize".
+        bounds: every constraint.
+        measured: of the objectives and of the columns that have a bound, those that are not free.
+    """
+
+    objectives: Mapping[str, str]
+    bounds: Sequence[Bound]
+    measured: Sequence[str]
+
+    def sign(self, column: str) -> float:
+        """1 where less is better, -1 where more is; of a column that has a bound alone, by the first of these."""
+        if column in self.objectives:
+            return 1.0 if self.objectives[column] == "minimize" else -1.0
+        return next(1.0 if bound.operator == "<=" else -1.0 for bound in self.bounds if bound.column == column)
+
+
+class CostAware:
+    """The sampler of one study. It remembers what it computed, and nothing that a resumed run would not compute anew:
+    the same history, seed and number give the same proposals.
+    """
+
+    def __init__(self, aim: Aim, decoder: Decoder, free: Free, seed: int) -> None:
+        self._aim, self._decoder, self._free, self._seed = aim, decoder, free, seed
+        self._pool = Pool(decoder, free.excess, few=not free.at_once)
+        self._hyperparameters = Hyperparameters(seed)
+        self._history: History | None = None
+
+    def proposals(self, trials: Sequence[Seen], number: int) -> Iterator[Values]:
+        """For trial `number`: choices of every dimension, none of a network that was tried, that keep all bounds on
+        what is free; the best first. None where no such network was found.
+        """
+        rng = np.random.default_rng([self._seed, number])
+        history = self._history = History(trials, self._decoder, self._history)
+        tried = set(history.networks.keys())
+        front = self._front(history)
+        candidates = self._pool.candidates(tried, history.networks.codes[front], rng)
+        if not len(candidates):
+            return
+        models = self._models(history, candidates)
+        if self._aim.measured and (len(history) < START or not models):
+            offered = _spread(candidates, len(history), np.random.default_rng(self._seed), rng)
+        else:
+            offered = self._promising(history, models, candidates, tried, rng)
+        for codes in offered.codes[:OFFERED]:
+            yield self._decoder.values(codes)
+
+    def _front(self, history: History) -> NDArray[np.intp]:
+        """Places of the best finished networks that keep every bound; where none does, of those that break the least.
+        """
+        done = np.flatnonzero(history.finished)
+        excess = self._excess(history)[done]
+        kept = done[excess == 0]
+        if not len(kept):
+            return done[np.argsort(excess, kind="stable")[:10]]
+        from nas.front import pareto_mask
+
+        values = np.column_stack([self._oriented(history, name)[kept] for name in self._aim.objectives])
+        return kept[pareto_mask(values, ["minimize"] * values.shape[1])]
+
+    def _oriented(self, history: History, column: str) -> Vector:
+        """(n,) values of a column, so that less is better; NaN where it is not known."""
+        found = history.found(column) if column in self._aim.measured else self._free.of(history.networks, column)
+        return self._aim.sign(column) * found
+
+    def _excess(self, history: History) -> Vector:
+        """(n,): by how much trials break bounds; infinite where a value is missing."""
+        total = self._free.excess(history.networks)
+        for bound in self._aim.bounds:
+            if bound.column in self._aim.measured:
+                values = history.found(bound.column)
+                over = values - bound.bound if bound.operator == "<=" else bound.bound - values
+                total = total + np.nan_to_num(np.maximum(over, 0) / (abs(bound.bound) or 1.0), nan=np.inf)
+        return total
+
+    def _models(self, history: History, candidates: Networks) -> dict[str, ColumnModel]:
+        """A model of each measured column; empty where one of them was measured of fewer than two networks."""
+        among = np.vstack([candidates.costs, history.networks.costs])
+        where = points(history.networks, among)
+        models = {}
+        for column in self._aim.measured:
+            values = self._oriented(history, column)
+            known = np.isfinite(values)
+            if np.count_nonzero(known) < 2:
+                return {}
+            values = np.where(history.failed & ~known, values[known].max(), values)
+            rows = np.flatnonzero(np.isfinite(values))
+            split = history.networks.features.shape[1]
+            model = self._hyperparameters.fitted(column, where[rows], values[rows], split)
+            running = np.flatnonzero(history.running & ~np.isfinite(values))
+            models[column] = model.believing(where[running]) if len(running) else model
+        return models
+
+    def _promising(
+        self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, tried: set[bytes],
+        rng: np.random.Generator,
+    ) -> Networks:
+        """Candidates in the order of what is expected of them, after a look around the best."""
+        among = np.vstack([candidates.costs, history.networks.costs])
+        low, high = self._open(history, models, candidates, among)
+        gain = self._gain(models, candidates, among, low, high)
+        if not self._pool.whole:
+            for _ in range(2):
+                best = candidates.codes[np.argsort(-gain, kind="stable")[:CLIMBERS]]
+                near = self._pool.near(best, NEIGHBOURS, tried | set(candidates.keys()), rng)
+                if not len(near):
+                    break
+                gain = np.concatenate([gain, self._gain(models, near, among, low, high)])
+                candidates = candidates.together(near)
+        order = np.argsort(-gain, kind="stable")
+        return candidates.take(order)
+
+    def _open(
+        self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector
+    ) -> tuple[Vector, Vector]:
+        """The part of objective space that nobody dominates, as boxes; running networks count as what is believed of
+        them, and what breaks a bound does not count.
+        """
+        kept = np.flatnonzero(history.finished & (self._excess(history) == 0))
+        running = np.flatnonzero(history.running & (self._free.excess(history.networks) == 0))
+        where = points(history.networks, among)[running]
+        front, reference = [], []
+        for name in self._aim.objectives:
+            known = self._oriented(history, name)
+            if name in models:
+                believed = models[name].at(where).median if len(running) else np.zeros(0)
+                worst = known[np.isfinite(known)].max()
+            else:
+                believed = known[running]
+                worst = np.concatenate([known[kept], self._aim.sign(name) * self._free.of(candidates, name)]).max()
+            front.append(np.concatenate([known[kept], believed]))
+            reference.append(min([worst, *self._limits(name)]))
+        return boxes(np.column_stack(front), np.array(reference))
+
+    def _limits(self, column: str) -> list[float]:
+        """Bounds on an objective, as its oriented values: nothing is gained beyond them."""
+        sign = self._aim.sign(column)
+        return [sign * bound.bound for bound in self._aim.bounds
+                if bound.column == column and (bound.operator == "<=") == (sign > 0)]
+
+    def _gain(
+        self, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector, low: Vector, high: Vector
+    ) -> Vector:
+        """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps what is measured."""
+        where = points(candidates, among)
+        beliefs = {column: model.at(where) for column, model in models.items()}
+        objectives: list[Objective] = [
+            beliefs[name] if name in beliefs else Known(self._aim.sign(name) * self._free.of(candidates, name))
+            for name in self._aim.objectives
+        ]
+        gain = expected_gain(objectives, low, high)
+        for bound in self._aim.bounds:
+            if bound.column in beliefs:
+                sign = self._aim.sign(bound.column)
+                below = beliefs[bound.column].chance_below(sign * bound.bound)
+                gain = gain * (below if (bound.operator == "<=") == (sign > 0) else 1 - below)
+        return gain
+
+
+def _spread(candidates: Networks, place: int, study: np.random.Generator, rng: np.random.Generator) -> Networks:
+    """Candidates in random order, those first that belong to the `place`-th of as many layers of MACs as there are
+    networks to begin with.
+    """
+    layers = np.array_split(np.argsort(candidates.costs[:, MACS], kind="stable"), START)
+    layer = layers[study.permutation(START)[place % START]]
+    others = rng.permutation(len(candidates))
+    first = np.isin(others, layer)
+    return candidates.take(np.concatenate([others[first], others[~first]]))

@@ -1,0 +1,134 @@
+"""A Gaussian process over networks: what is not known of an objective, with how sure that is.
+
+Its covariance is a sum of two squared exponentials, one over what can be chosen and one over the logarithms of what it
+costs: networks are alike where they are built alike, and a little where they cost alike. Hyperparameters are those of
+maximum posterior density: with ten observations the likelihood alone has no opinion, and takes an extreme one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Belief:
+    """Where a hyperparameter lies before anything is seen: its logarithm is normal around that of `center`."""
+
+    center: float
+    spread: float
+    low: float
+    high: float
+
+
+class Alike(Kernel):
+    """Covariance of networks given as rows: the first `split` columns what was chosen, the others what it costs.
+
+    `choice_variance exp(-d1^2 / 2 choice_length^2) + cost_variance exp(-d2^2 / 2 cost_length^2)`, and `noise` on the
+    diagonal, where d1 and d2 are the Euclidean distances of the two halves.
+    """
+
+    BELIEFS = {  # of targets of mean 0 and variance 1, and features from 0 to 1
+        "choice_length": Belief(2.0, 0.7, 0.1, 50.0),
+        "choice_variance": Belief(0.5, 1.0, 1e-4, 1e3),
+        "cost_length": Belief(1.5, 0.7, 0.05, 50.0),
+        "cost_variance": Belief(0.5, 1.0, 1e-4, 1e3),
+        "noise": Belief(1e-2, 1.5, 1e-6, 1.0),
+    }
+
+    def __init__(self, split: int, choice_length: float = 2.0, choice_variance: float = 0.5, cost_length: float = 1.5,
+                 cost_variance: float = 0.5, noise: float = 1e-2) -> None:
+        self.split = split
+        self.choice_length, self.choice_variance = choice_length, choice_variance
+        self.cost_length, self.cost_variance = cost_length, cost_variance
+        self.noise = noise
+
+    def __getattr__(self, name: str) -> Hyperparameter:
+        """scikit-learn asks for `hyperparameter_NAME`."""
+        key = name.removeprefix("hyperparameter_")
+        if key == name or key not in Alike.BELIEFS:
+            raise AttributeError(name)
+        belief = Alike.BELIEFS[key]
+        return Hyperparameter(key, "numeric", (belief.low, belief.high))
+
+    @property
+    def hyperparameters(self) -> list[Hyperparameter]:  # noqa: D102
+        return [getattr(self, f"hyperparameter_{name}") for name in sorted(Alike.BELIEFS)]
+
+    def __call__(self, X: Vector, Y: Vector | None = None, eval_gradient: bool = False) -> Any:  # noqa: N803, D102
+        built = self._alike(X, Y, slice(None, self.split), self.choice_length, self.choice_variance)
+        cost = self._alike(X, Y, slice(self.split, None), self.cost_length, self.cost_variance)
+        if not eval_gradient:
+            built += cost
+            if Y is None:
+                built[np.diag_indices_from(built)] += self.noise
+            return built
+        total = built + cost
+        total[np.diag_indices_from(total)] += self.noise
+        by_name = {"choice_length": built * (-2.0 * np.log(built / self.choice_variance)), "choice_variance": built,
+                   "cost_length": cost * (-2.0 * np.log(cost / self.cost_variance)), "cost_variance": cost,
+                   "noise": self.noise * np.eye(len(X))}
+        return total, np.stack([by_name[name] for name in sorted(by_name)], axis=2)
+
+    @staticmethod
+    def _alike(one: Vector, other: Vector | None, columns: slice, length: float, variance: float) -> Vector:
+        """(n, m): the squared exponential, in place, since this is where the time of a proposal goes."""
+        first = one[:, columns] / length
+        second = first if other is None else other[:, columns] / length
+        found: Vector = first @ second.T
+        found -= 0.5 * (first**2).sum(axis=1)[:, None]
+        found -= 0.5 * (second**2).sum(axis=1)[None, :]
+        np.minimum(found, 0.0, out=found)
+        np.exp(found, out=found)
+        found *= variance
+        return found
+
+    def diag(self, X: Vector) -> Vector:  # noqa: N803, D102
+        return np.full(len(X), self.choice_variance + self.cost_variance + self.noise)
+
+    def is_stationary(self) -> bool:  # noqa: D102
+        return True
+
+
+class MaximumPosterior(GaussianProcessRegressor):
+    """Fits hyperparameters to likelihood times belief."""
+
+    def log_marginal_likelihood(  # noqa: D102
+        self, theta: Vector | None = None, eval_gradient: bool = False, clone_kernel: bool = True
+    ) -> Any:
+        found = super().log_marginal_likelihood(theta, eval_gradient, clone_kernel)
+        if theta is None:
+            return found
+        beliefs = [Alike.BELIEFS[name] for name in sorted(Alike.BELIEFS)]
+        away = np.array([(value - np.log(belief.center)) / belief.spread
+                         for value, belief in zip(theta, beliefs, strict=True)])
+        if not eval_gradient:
+            return found - 0.5 * (away**2).sum()
+        slope = np.array([one / belief.spread for one, belief in zip(away, beliefs, strict=True)])
+        return found[0] - 0.5 * (away**2).sum(), found[1] - slope
+
+
+def fitted(points: Vector, targets: Vector, split: int, kernel: Alike | None = None) -> MaximumPosterior:
+    """The process behind (n, d) points and (n,) targets of mean 0 and variance 1; with a kernel, as that one is."""
+    model = MaximumPosterior(kernel or Alike(split), alpha=1e-8, optimizer=None if kernel else _climbed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a length at its bound: that feature tells nothing
+        model.fit(points, targets)
+    return model
+
+
+def _climbed(loss: Callable[[Vector], tuple[float, Vector]], start: Vector, bounds: Vector) -> tuple[Vector, float]:
+    """Where the loss, given with its gradient, is least, to the accuracy that a model needs."""
+    found = minimize(loss, start, method="L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 30, "ftol": 1e-4})
+    return found.x, found.fun
