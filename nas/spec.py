@@ -31,7 +31,7 @@ from nas.errors import SpecError, nearest
 from nas.keys import Activations, Channels, Choices, Flags, Kernels, Rates, Strides, bounded, listed
 from nas.outcomes import COST_COLUMNS, FIXED_COLUMNS
 
-SAMPLERS = ("auto", "tpe", "nsga2", "gp", "random")
+SAMPLERS = ("auto", "costaware", "tpe", "nsga2", "gp", "random")
 
 
 class _Section(BaseModel):

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
 from optuna.trial import BaseTrial, FrozenTrial
 
 from nas.errors import SpecError
@@ -20,6 +21,7 @@ from nas.search.prepare import Prepared, prepare
 from nas.search.propose import Candidate, ExhaustedError, Proposer, Rejected
 from nas.search.run import DEFAULT_STORAGE
 from nas.search.samplers import derived_seed, make_sampler
+from nas.search.seen import Watched
 from nas.spec import StudySpec
 from nas.store import Store
 
@@ -150,6 +152,8 @@ class _FeasibleSampler(BaseSampler):
 
     def __init__(self, spec: StudySpec, proposer: Proposer) -> None:
         self._spec, self._proposer = spec, proposer
+        self._of: tuple[BaseStorage, int] | None = None
+        self._seen = Watched(proposer.distributions, list(spec.objectives))
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(self._proposer.distributions)
@@ -161,11 +165,18 @@ class _FeasibleSampler(BaseSampler):
             trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
             finished = sum(other.state.is_finished() for other in trials)
             tried = {arch_id for other in trials if (arch_id := self._tried(other)) is not None}
-            found = self._proposer.propose(study, trial.number, finished, tried)
+            seen = self._watched(study).trials(study, without=trial.number)
+            found = self._proposer.propose(study, trial.number, finished, tried, seen)
             study._storage.set_trial_user_attr(trial._trial_id, "arch_id", found.arch.arch_id)
         for name, value in found.system_attrs.items():
             study._storage.set_trial_system_attr(trial._trial_id, name, value)
         return dict(found.values)
+
+    def _watched(self, study: optuna.Study) -> Watched:
+        if self._of is None or self._of[0] is not study._storage or self._of[1] != study._study_id:
+            self._of = study._storage, study._study_id
+            self._seen = Watched(self._proposer.distributions, list(self._spec.objectives))
+        return self._seen
 
     def _tried(self, trial: FrozenTrial) -> str | None:
         """The network of a trial, also of one that another objective left; None where it is to be tried again."""

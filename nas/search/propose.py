@@ -1,16 +1,18 @@
 """Proposes the next candidate: one that is no repetition and breaks no bound on a free column.
 
-A sampler is asked a few times, then random neighbours of what it proposed are tried. What is rejected never becomes
-a trial, whatever the sampler: a pruned trial would teach TPE, but not the Gaussian process or NSGA-II.
+`costaware` names networks in the order in which it wants them; another sampler is asked a few times. Then random
+neighbours of what was proposed are tried. What is rejected never becomes a trial, whatever the sampler: a pruned trial
+would teach TPE, but not the Gaussian process or NSGA-II.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import optuna
 
@@ -24,9 +26,13 @@ from nas.search.clock import Clock
 from nas.search.columns import Column, broken
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
+from nas.search.seen import Seen
 from nas.search.together import Together
 from nas.space import SearchSpace, Values
 from nas.spec import StudySpec
+
+if TYPE_CHECKING:
+    from nas.search.costaware.sampler import CostAware
 
 MAX_REJECTED = 200
 """Rejected proposals in a row after which the search gives up."""
@@ -123,32 +129,65 @@ class Proposer:
             known_cost=cost,
         )
 
-    def propose(self, study: optuna.Study, number: int, finished: int, tried: set[str]) -> Candidate:
+    def propose(
+        self, study: optuna.Study, number: int, finished: int, tried: set[str], seen: Sequence[Seen]
+    ) -> Candidate:
         """The candidate of trial `number`; the same one for the same history, seed and number.
+
+        Args:
+            study: Optuna's, with the trials so far.
+            finished: how many of them count.
+            tried: the `arch_id` of every network that is evaluated or running.
+            seen: the trials as `costaware` needs them.
 
         Raises:
             ExhaustedError: there is none left.
             NothingFeasibleError: 200 in a row were rejected, and by which constraint.
         """
-        name = resolve_sampler(self._spec.study.sampler, finished)
+        name = resolve_sampler(self._spec.study.sampler)
         self._together.look_at(study)
         reasons: Counter[str] = Counter()
-        rng = random.Random(derived_seed(self._spec.study.seed, number))
-        seen: list[Values] = []
-        while reasons.total() < MAX_REJECTED:
-            attempt = reasons.total()
-            noted: Mapping[str, Any] = {}
-            if attempt < _ASKS:
-                values, noted = self._ask(study, number, name, attempt)
-                seen.append(values)
-            else:
-                near = attempt % 2 == 0 and self._space.dimensions
-                values = self._space.neighbour(rng.choice(seen), rng) if near else self._space.draw(rng)
+        for values, noted in self._proposals(study, number, name, seen):
             found = self.look(values, tried)
             if isinstance(found, Candidate):
-                return replace(found, sampler=name, rejected=attempt, system_attrs=dict(noted))
+                return replace(found, sampler=name, rejected=reasons.total(), system_attrs=dict(noted))
             reasons[found.reason] += 1
+            if reasons.total() == MAX_REJECTED:
+                break
         return self._last_resort(name, tried, reasons)
+
+    def _proposals(
+        self, study: optuna.Study, number: int, name: str, seen: Sequence[Seen]
+    ) -> Iterator[tuple[Values, Mapping[str, Any]]]:
+        """What the sampler proposes, with what it notes of it; then without end neighbours of that, and random draws.
+        """
+        proposed: list[Values] = []
+        if name == "costaware":
+            for values in self._costaware.proposals(seen, number):
+                proposed.append(values)
+                yield values, {}
+        else:
+            for attempt in range(_ASKS):
+                values, noted = self._ask(study, number, name, attempt)
+                proposed.append(values)
+                yield values, noted
+        rng = random.Random(derived_seed(self._spec.study.seed, number))
+        while True:
+            yield self._space.draw(rng), {}
+            if proposed and self._space.dimensions:
+                yield self._space.neighbour(rng.choice(proposed), rng), {}
+
+    @cached_property
+    def _costaware(self) -> CostAware:
+        from nas.search.costaware import sampler_of
+
+        return sampler_of(self._spec, self._space, self._columns, self._table, self._free)
+
+    def _free(self, values: Values) -> Mapping[str, float] | None:
+        """All that is free to know of a choice, metrics included; None where one of these fails."""
+        found = self.look(values)
+        known = isinstance(found, Candidate) or found.outcome == "infeasible"
+        return found.free if known else None
 
     def _ask(
         self, study: optuna.Study, number: int, name: str, attempt: int

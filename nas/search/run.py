@@ -23,6 +23,7 @@ from nas.search.lifecycle import again, begin_trial, for_optuna, recover
 from nas.search.prepare import Prepared, prepare
 from nas.search.progress import Observer, Progress, Tally
 from nas.search.propose import Candidate, ExhaustedError, Proposer
+from nas.search.seen import Watched
 from nas.search.verify import verify as verify_front
 from nas.spec import StudySpec
 from nas.store import Store
@@ -171,6 +172,7 @@ class _Search:
         self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
         self._costs = StoredCosts(store)
         self._proposer = Proposer(ready.spec, ready.space, ready.columns, self._costs, clock)
+        self._watched = Watched(self._proposer.distributions, list(ready.spec.objectives))
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
         self._finished = 0  # trials that count, over all runs
@@ -232,7 +234,10 @@ class _Search:
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
         retried = again(self._study, records, self._proposer, tried)
-        return retried or self._proposer.propose(self._study, len(records), self._finished, tried)
+        if retried is not None:
+            return retried
+        seen = self._watched.trials(self._study, {record.number: record for record in records})
+        return self._proposer.propose(self._study, len(records), self._finished, tried, seen)
 
     def _run_one(self, candidate: Candidate) -> None:
         """Makes a trial of the candidate, unless another run has done so, or begun the last one, since it was proposed.

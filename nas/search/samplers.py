@@ -14,20 +14,15 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from nas.search.gaussian import BatchedGPSampler
 from nas.space import Dimension, SearchSpace
 
-AUTO_SWITCH = 200
-"""Finished trials from which `auto` leaves the Gaussian process, whose cost grows with their cube, for TPE."""
-
 
 def derived_seed(seed: int, number: int, attempt: int | str = 0) -> int:
     """A seed that depends on nothing but these, so that a resumed run and a second worker repeat no proposal."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}/{attempt}".encode()).digest()[:4], "big") >> 1
 
 
-def resolve_sampler(name: str, finished: int) -> str:
-    """The sampler that a name means by now: `auto` is gp (the best on NAS-Bench-Macro), for many trials tpe."""
-    if name == "auto":
-        return "gp" if finished < AUTO_SWITCH else "tpe"
-    return name
+def resolve_sampler(name: str) -> str:
+    """The sampler that a name means: `auto` is costaware, which misses least at every size that was measured."""
+    return "costaware" if name == "auto" else name
 
 
 def make_sampler(name: str, seed: int) -> BaseSampler:

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 
 from nas.search.costaware.networks import Codes, Decoder, Vector
-from nas.space import Values
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A trial: the choice, and what is known of its network by now.
-
-    `found` holds each column that was measured; `state` is "failed" where the network itself was at fault, and then
-    what was not found is taken for as bad as anything seen.
-    """
-
-    values: Values
-    found: Mapping[str, float]
-    state: Literal["finished", "failed", "running"]
+from nas.search.seen import Seen
 
 
 class History:
@@ -35,15 +20,18 @@ class History:
 
     def __init__(self, trials: Sequence[Seen], decoder: Decoder, before: History | None = None) -> None:
         """`before`: the history a while ago, of which what has not changed is taken over."""
-        codes = np.array([decoder.encode(trial.values) for trial in trials], dtype=np.int32)
-        self.codes: Codes = codes.reshape(len(trials), len(decoder.choices))
-        known = len(before.codes) if before is not None else 0
-        if before is not None and known and np.array_equal(before.codes, self.codes[:known]):
-            more, places = decoder.networks_and_places(self.codes[known:])
-            self.networks = before.networks.together(more)
-            self._places = np.concatenate([before._places, places + known])
-        else:
-            self.networks, self._places = decoder.networks_and_places(self.codes)
+        self._all = list(trials)
+        known = before._all if before is not None else []
+        same = next((place for place, (one, other) in enumerate(zip(known, trials, strict=False)) if one is not other),
+                    min(len(known), len(trials)))
+        codes = [decoder.encode(trial.values) for trial in trials[same:]]
+        grid: Codes = np.array(codes, dtype=np.int32).reshape(len(codes), len(decoder.choices))
+        self.networks, self._places = decoder.networks_and_places(grid)
+        self._places = self._places + same
+        if before is not None and same:
+            kept = before._places < same
+            self.networks = before.networks.take(kept).together(self.networks)
+            self._places = np.concatenate([before._places[kept], self._places])
         self._trials = [trials[place] for place in self._places]
         states = np.array([trial.state for trial in self._trials], dtype=object)
         self.finished, self.failed, self.running = (states == name for name in ("finished", "failed", "running"))

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.front import pareto_mask
 from nas.search.costaware.gain import Known, Objective, boxes, expected_gain
-from nas.search.costaware.history import History, Seen
+from nas.search.costaware.history import History
 from nas.search.costaware.known import Free
 from nas.search.costaware.model import ColumnModel, Hyperparameters, points
 from nas.search.costaware.networks import Codes, Decoder, Networks, Vector
 from nas.search.costaware.pool import Pool
+from nas.search.seen import Seen
 from nas.space import Values
 from nas.spec import Bound
 
@@ -80,15 +82,19 @@ class CostAware:
     def _front(self, history: History) -> NDArray[np.intp]:
         """Places of the best finished networks that keep every bound; where none does, of those that break the least.
         """
-        done = np.flatnonzero(history.finished)
+        done = np.flatnonzero(self._complete(history))
         excess = self._excess(history)[done]
         kept = done[excess == 0]
         if not len(kept):
             return done[np.argsort(excess, kind="stable")[:10]]
-        from nas.front import pareto_mask
-
         values = np.column_stack([self._oriented(history, name)[kept] for name in self._aim.objectives])
         return kept[pareto_mask(values, ["minimize"] * values.shape[1])]
+
+    def _complete(self, history: History) -> NDArray[np.bool_]:
+        """(n,): which trials are finished with a value of every objective."""
+        known = [np.isfinite(self._oriented(history, name)) for name in self._aim.objectives]
+        complete: NDArray[np.bool_] = history.finished & np.logical_and.reduce(known)
+        return complete
 
     def _oriented(self, history: History, column: str) -> Vector:
         """(n,) values of a column, so that less is better; NaN where it is not known."""
@@ -148,7 +154,7 @@ class CostAware:
         """The part of objective space that nobody dominates, as boxes; running networks count as what is believed of
         them, and what breaks a bound does not count.
         """
-        kept = np.flatnonzero(history.finished & (self._excess(history) == 0))
+        kept = np.flatnonzero(self._complete(history) & (self._excess(history) == 0))
         running = np.flatnonzero(history.running & (self._free.excess(history.networks) == 0))
         where = points(history.networks, among)[running]
         front, reference = [], []

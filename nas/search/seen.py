@@ -1,0 +1,79 @@
+"""The trials of a study as `costaware` needs them: choices, what was measured, and whose fault it was if nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from nas.outcomes import NOT_ITS_FAULT
+from nas.space import Values
+from nas.store.rows import TrialRecord
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A trial: the choice, and what is known of its network by now.
+
+    `found` holds each column that was measured; `state` is "failed" where the network itself was at fault, and then
+    what was not found is taken for as bad as anything seen.
+    """
+
+    values: Values
+    found: Mapping[str, float]
+    state: Literal["finished", "failed", "running"]
+
+
+class Watched:
+    """The trials of one study, each looked at until it has ended."""
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution], objectives: Sequence[str]) -> None:
+        self._distributions, self._objectives = distributions, tuple(objectives)
+        self._ended: dict[int, Seen | None] = {}
+
+    def trials(
+        self, study: optuna.Study, records: Mapping[int, TrialRecord] | None = None, without: int | None = None
+    ) -> list[Seen]:
+        """Those that have the parameters of the space, in their order, but for what the machine failed.
+
+        Args:
+            records: what `nas run` keeps of each trial; without them Optuna's values and user attributes say it.
+            without: the trial that is being proposed.
+        """
+        found = []
+        for trial in study.get_trials(deepcopy=False):
+            if trial.number in self._ended:
+                seen = self._ended[trial.number]
+            elif trial.number == without:
+                continue
+            else:
+                seen = self._look(trial, records[trial.number] if records and trial.number in records else None)
+                if trial.state.is_finished():
+                    self._ended[trial.number] = seen
+            if seen is not None:
+                found.append(seen)
+        return found
+
+    def _look(self, trial: FrozenTrial, record: TrialRecord | None) -> Seen | None:
+        if not all(name in trial.params and distribution._contains(distribution.to_internal_repr(trial.params[name]))
+                   for name, distribution in self._distributions.items()):
+            return None
+        outcome = record.outcome if record else trial.user_attrs.get("outcome")
+        if outcome in NOT_ITS_FAULT:
+            return None
+        values = {name: trial.params[name] for name in self._distributions}
+        if not trial.state.is_finished():
+            return Seen(values, {}, "running")
+        if record is not None:
+            found = dict(record.values)
+        else:
+            numbers = (int, float)
+            found = {name: value for name, value in trial.user_attrs.items() if type(value) in numbers}
+            if trial.state == TrialState.COMPLETE:
+                found |= dict(zip(self._objectives, trial.values, strict=True))
+        failed = trial.state == TrialState.FAIL or outcome == "stopped"
+        return Seen(values, found, "failed" if failed else "finished")
