@@ -19,6 +19,8 @@ def check_meaning(spec: StudySpec) -> None:
             f"unknown sampler {shown(spec.study.sampler)}{nearest(spec.study.sampler, SAMPLERS)};"
             f" there are {', '.join(SAMPLERS)}",
         )
+    if spec.study.warm_start == spec.study.name:
+        raise spec.error("study.warm_start", f"'{spec.study.name}' is this study itself; name an older one")
     for size in spec.input.shape:
         if not 1 <= size <= 8192:
             given = shown(list(spec.input.shape))

@@ -25,13 +25,17 @@ class _Section(BaseModel):
 
 
 class StudySection(_Section):
-    """`[study]`: its name, its size, and who proposes candidates."""
+    """`[study]`: its name, its size, who proposes candidates, and what it begins with."""
 
     name: StudyName
     trials: Annotated[StrictInt, Field(ge=1, le=10_000_000)] = 100
+    timeout: Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)] | None = None
+    patience: Annotated[StrictInt, Field(ge=1, le=10_000_000)] | None = None
     sampler: StrictStr = "auto"
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] = 0
     durability: Literal["normal", "full"] = "normal"
+    enqueue: tuple[StrictStr, ...] = ()
+    warm_start: StudyName | None = None
 
 
 class InputSection(_Section):
