@@ -51,12 +51,12 @@ def command(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="S", help="Begin no trial after so many seconds; default: the study file's, or none.",
+        typer.Option(metavar="S", help="Seconds after which this run begins no trial; default: the study file's.",
                      parser=_seconds),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(metavar="K", help="End when K trials in a row have not improved the front; likewise.",
+        typer.Option(metavar="K", help="End when K trials have not made the front grow; default: the study file's.",
                      parser=_patience),
     ] = None,
     storage: options.Storage = options.STORAGE,
