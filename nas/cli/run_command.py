@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from pathlib import Path
@@ -24,6 +25,22 @@ def _trials(text: str) -> int:
     return int(text)
 
 
+def _patience(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise SpecError(f"--patience: must be a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise SpecError(f"--timeout: must be a positive number of seconds, got {text!r}")
+    return seconds
+
+
 def command(
     study: Annotated[
         Path, typer.Argument(metavar="STUDY.toml", help="A study file, see studies/README.md.", show_default=False)
@@ -31,6 +48,16 @@ def command(
     trials: Annotated[
         int | None,
         typer.Option(metavar="N", help="Counted trials in all; default: the study file's.", parser=_trials),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(metavar="S", help="Seconds after which this run begins no trial; default: the study file's.",
+                     parser=_seconds),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="End when K trials have not made the front grow; default: the study file's.",
+                     parser=_patience),
     ] = None,
     storage: options.Storage = options.STORAGE,
     plugin: options.PluginFiles = None,
@@ -61,16 +88,20 @@ def command(
             spec = load_spec(study)
             start_workers(spec, device)
             from nas.search.bar import shown  # with it comes torch, which takes seconds
+            from nas.search.ending import Limits
             from nas.search.prepare import prepare
             from nas.search.run import carry_out
 
             ready = prepare(spec, plugin or (), device, entry_points=not no_plugins)
         name = ready.spec.study.name
         with shown(name, console) as observer:
-            carry_out(ready, trials, storage, observer, not no_verify, mix_environments, clock)
+            limits = Limits.of(ready.spec, trials, timeout, patience)
+            carry_out(ready, limits, storage, observer, not no_verify, mix_environments, clock)
     except KeyboardInterrupt:
         again = [options.program(), "run", str(study), "--storage", storage]
         again += ["--trials", str(trials)] if trials is not None else []
+        again += ["--timeout", f"{timeout:.12g}"] if timeout is not None else []
+        again += ["--patience", str(patience)] if patience is not None else []
         again += [word for file in plugin or () for word in ("--plugin", str(file))]
         again += ["--no-plugins"] if no_plugins else []
         again += ["--device", device] if device is not None else []

@@ -53,6 +53,9 @@ FIXED = {
 SECONDS = tuple(Column(f"seconds.{part}", "s", "nas", required=False, kind="number") for part in TRIAL_PARTS)
 """The columns of `seconds=True`: no column of a study has a dot in its name."""
 
+SAMPLER = Column("sampler", "", "nas", required=False, kind="text")
+"""The column of `sampler=True`."""
+
 MEASUREMENTS = (
     Column("trial", "", "optuna", required=True, kind="count"),
     Column("arch_id", "", "nas", required=True, kind="text"),

@@ -19,6 +19,7 @@ def read_report(
     params: bool = False,
     mix_environments: bool = False,
     seconds: bool = False,
+    sampler: bool = False,
 ) -> pd.DataFrame:
     """A row a trial, failures included, in the order of their numbers.
 
@@ -46,12 +47,15 @@ def read_report(
             that were proposed), seconds.build (starting workers, building the network and making it ready to run),
             seconds.measure (timing and training) and seconds.store (the database, the end of the trial before it
             included).
+        sampler: also who proposed each trial: the name of a sampler, "enqueue" where the study file asks for the
+            network, "warm_start" where the trial was carried over from another study, "retry" where a trial that the
+            machine failed was tried again.
 
     Raises:
         StoreError: the database cannot be read, or has no such study.
     """
     with Store.open(storage, read_only=True) as store:
-        return read_frame(store, store.study(study), params, mix_environments, seconds)
+        return read_frame(store, store.study(study), params, mix_environments, seconds, sampler)
 
 
 def read_measurements(study: str, storage: str = DEFAULT_STORAGE) -> pd.DataFrame:

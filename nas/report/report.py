@@ -11,6 +11,7 @@ from nas.front import pareto_mask
 from nas.outcomes import COST_COLUMNS
 from nas.report.columns import (
     MEASUREMENTS,
+    SAMPLER,
     SECONDS,
     Column,
     Kind,
@@ -20,7 +21,7 @@ from nas.report.columns import (
 )
 from nas.report.environments import Comparison, columns_compared, of_one_environment, of_the_search
 from nas.report.verified import Verified, broken, by_place, cells, compared
-from nas.store.rows import StudyRow, Verification
+from nas.store.rows import WARM_START, StudyRow, Verification
 from nas.store.store import Store
 from nas.text import one_line
 
@@ -45,6 +46,7 @@ class Report:
         verified: what the last phase of a run found.
         notices: what a reader of the front must know.
         comparisons: how the study's columns of one metric compare, each two of them.
+        carried: how many trials were carried over from another study, which do not count towards this one's total.
     """
 
     study: StudyRow
@@ -55,6 +57,7 @@ class Report:
     verified: Verified = field(default_factory=Verified)
     notices: tuple[str, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    carried: int = 0
 
 
 def load_report(study: str, storage: str, params: bool = False, mix_environments: bool = False) -> Report:
@@ -71,21 +74,22 @@ def load_report(study: str, storage: str, params: bool = False, mix_environments
         comparable, notices = _comparable(rows, row, mix_environments)
         frame, columns, verified = report_frame(store, row, rows, known, comparable, params)
         return Report(row, frame, columns, measurement_frame(store, row), store.environment_rows(row), verified,
-                      (*notices, *left_out), columns_compared(rows, row, mix_environments))
+                      (*notices, *left_out), columns_compared(rows, row, mix_environments),
+                      sum(one["sampler"] == WARM_START for one in rows))
 
 
 def read_frame(
-    store: Store, study: StudyRow, params: bool, mix_environments: bool, seconds: bool = False
+    store: Store, study: StudyRow, params: bool, mix_environments: bool, seconds: bool = False, sampler: bool = False
 ) -> pd.DataFrame:
     """The frame of `nas.read_report`."""
     rows, known, _ = _verified_rows(store, study, mix_environments)
     return report_frame(store, study, rows, known, _comparable(rows, study, mix_environments)[0], params,
-                        seconds)[0]
+                        seconds, sampler)[0]
 
 
 def report_frame(
     store: Store, study: StudyRow, rows: Sequence[Row], known: Mapping[tuple[int, str], Verification],
-    comparable: Sequence[bool], params: bool, seconds: bool = False,
+    comparable: Sequence[bool], params: bool, seconds: bool = False, sampler: bool = False,
 ) -> tuple[pd.DataFrame, tuple[Column, ...], Verified]:
     """The frame of a study's rows, what its columns are, and what the verification makes of the search. On the front
     are only rows that are `comparable`.
@@ -122,6 +126,9 @@ def report_frame(
         values |= {column.name: [(row["seconds"] or {}).get(column.name.partition(".")[2]) for row in rows]
                    for column in SECONDS}
         columns += SECONDS
+    if sampler:
+        values[SAMPLER.name] = [row["sampler"] for row in rows]
+        columns += (SAMPLER,)
     measured = [{name: found[:3] for name, found in row["measured"].items()} for row in rows]
     verified = compared(values["trial"], measured, known, before, values["pareto"])
     return _frame(values, columns), columns, verified

@@ -15,7 +15,7 @@ _CHOICES = ("network", "stages", "constraints")
 
 def study_file(spec: Mapping[str, object]) -> str:
     """TOML of a snapshot. Keys without a value are left out: TOML has none, and a study file means the same; so are
-    the optional tables that hold nothing.
+    the optional tables, and lists of `[study]`, that hold nothing.
     """
     lines: list[str] = []
     _table({key: value for key, value in spec.items() if value or key not in _OPTIONAL}, (), lines)
@@ -27,7 +27,7 @@ def _table(table: Mapping[str, object], place: tuple[str, ...], lines: list[str]
     for key, value in table.items():
         if _is_table(value) or _is_tables(value):
             below.append((key, value))
-        elif value is not None:
+        elif value is not None and (value != [] or place != ("study",)):
             lines.append(f"{_key(key)} = {_value(_bare(value) if place[:1] and place[0] in _CHOICES else value)}")
     for key, value in below:
         name = ".".join(map(_key, (*place, key)))

@@ -25,6 +25,7 @@ class Summary:
     Attributes:
         trials: rows of the report.
         counted: those that count towards the study's total.
+        carried: those that were carried over from another study.
         outcomes: outcome -> trials, in the order of `nas.outcomes.OUTCOMES`, those that occur.
         front: the Pareto front's rows, the best in the first objective first, with verified values where there are.
         best: objective -> the row of the front that is best in it; empty where the front is.
@@ -33,13 +34,14 @@ class Summary:
     study: StudyRow
     trials: int
     counted: int
+    carried: int
     outcomes: Mapping[str, int]
     front: pd.DataFrame
     best: Mapping[str, Mapping[str, Any]]
 
 
-def summary(frame: pd.DataFrame, study: StudyRow) -> Summary:
-    """The summary of a frame of `nas.read_report`."""
+def summary(frame: pd.DataFrame, study: StudyRow, carried: int = 0) -> Summary:
+    """The summary of a frame of `nas.read_report`, of whose trials so many were carried over."""
     found = frame["outcome"].fillna(RUNNING).value_counts()
     known = [outcome for outcome in (*OUTCOMES, RUNNING) if outcome in found.index]
     outcomes = {outcome: int(found[outcome]) for outcome in known}
@@ -55,4 +57,4 @@ def summary(frame: pd.DataFrame, study: StudyRow) -> Summary:
         if len(front):
             place = front[name].argmin() if direction == "minimize" else front[name].argmax()
             best[name] = {str(column): value for column, value in front.iloc[int(place)].items()}
-    return Summary(study, len(frame), int(counted.sum()), outcomes, front, best)
+    return Summary(study, len(frame), int(counted.sum()) - carried, carried, outcomes, front, best)

@@ -32,7 +32,7 @@ def summary_table(report: Report) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    short = summary(report.frame, report.study)
+    short = summary(report.frame, report.study, report.carried)
     parts: list[RenderableType] = []
     if len(short.front):
         parts.append(_front(report, short))
@@ -133,7 +133,8 @@ def _objective(row: Mapping[Any, Any], name: str) -> str:
 def _outcomes(short: Summary) -> Text:
     from rich.text import Text
 
-    line = Text(f"{short.trials} trials, {short.counted} counted: ")
+    carried = f", {short.carried} carried over" if short.carried else ""
+    line = Text(f"{short.trials} trials, {short.counted} counted{carried}: ")
     for place, (outcome, trials) in enumerate(short.outcomes.items()):
         style = {"ok": "green", "infeasible": "yellow", "stopped": "yellow", "running": "cyan"}.get(outcome, "red")
         line.append(", " if place else "").append(f"{trials} {outcome}", style=style)

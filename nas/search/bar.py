@@ -100,7 +100,7 @@ class _Lines:
 
 
 class _Clock:
-    """How long the rest will take, judged by the trials of this run."""
+    """How long the rest will take, judged by the trials of this run, and no longer than its timeout."""
 
     def __init__(self) -> None:
         self._start: tuple[float, int] | None = None
@@ -114,7 +114,8 @@ class _Clock:
         done, remaining = told.finished - before, told.total - told.finished
         if done < 1 or remaining < 1:
             return ""
-        return f"{clock((now - began) / done * remaining)} left"
+        left = (now - began) / done * remaining
+        return f"{clock(left if told.seconds_left is None else min(left, told.seconds_left))} left"
 
 
 def said(told: Progress) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -179,3 +179,11 @@ def _options(spec: StudySpec, place: str, metric: MetricSpec, given: Mapping[str
 def broken(bounds: tuple[Bound, ...], values: Mapping[str, float]) -> list[Bound]:
     """The bounds that the known `values` break."""
     return [bound for bound in bounds if bound.column in values and bound.violation(values[bound.column]) > 0]
+
+
+def told_broken(failed: Sequence[Bound], values: Mapping[str, float]) -> str:
+    """Which bounds are broken, and by how much."""
+    return "; ".join(
+        f"breaks {bound} by {abs(values[bound.column] - bound.bound):.4g}: it is {values[bound.column]:.6g}"
+        for bound in failed
+    )

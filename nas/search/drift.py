@@ -58,7 +58,7 @@ def check_drift(
     """
     old, new = dict(study.spec), snapshot(spec)
     for key in new:
-        if key not in FREE_TO_CHANGE and (where := _difference(old.get(key), new[key], key)):
+        if key not in FREE_TO_CHANGE and (where := difference(old.get(key), new[key], key)):
             raise StudyDriftError(
                 f"{spec.source}: study '{study.name}' was created with another {where}\n"
                 "Give this study file another name, or go on with the one that the study was created with."
@@ -74,6 +74,10 @@ def check_drift(
         before, after = sections[0].get(key), sections[1][key]
         if before != after:
             notices.append(f"{key} is {after} from here on; the study began with {before}")
+    before, after = sections[0].get("warm_start"), sections[1]["warm_start"]
+    if after not in (before, None):
+        began_with = "without one" if before is None else f"with '{before}'"
+        notices.append(f"warm_start = '{after}' does nothing: study '{study.name}' was created {began_with}")
     for section in registry:
         began: Any = study.registry.get(section, {})
         for name, now in registry[section].items():
@@ -95,9 +99,9 @@ def _source_drift(
     old, new = before.get("conditions"), now.get("conditions")
     if mix_environments and isinstance(old, Mapping) and isinstance(new, Mapping):
         (here, old), (there, new) = _apart(old), _apart(new)
-        if where := _difference(here, there, place, "here it is"):
+        if where := difference(here, there, place, "here it is"):
             notices.append(f"from here on {name} is measured under another {where}; --mix-environments was given")
-    if where := _difference(old, new, place, "here it is"):
+    if where := difference(old, new, place, "here it is"):
         elsewhere = re.match(rf"{re.escape(place)}\.({'|'.join(OF_THE_MACHINE)})\b", where)
         raise StudyDriftError(f"{study} was measured under another {where}\n"
                               "Such values do not compare: give this study file another name, or go on where the study "
@@ -112,15 +116,16 @@ def _apart(conditions: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     return machine, {key: value for key, value in conditions.items() if key not in machine}
 
 
-def _difference(old: Any, new: Any, place: str, says: str = "the file says") -> str | None:
+def difference(old: Any, new: Any, place: str, says: str = "the file says") -> str | None:
+    """The first place where two values of JSON differ, and how; None where they do not."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in dict.fromkeys([*old, *new]):
-            if found := _difference(old.get(key), new.get(key), f"{place}.{key}", says):
+            if found := difference(old.get(key), new.get(key), f"{place}.{key}", says):
                 return found
         return None
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            if found := _difference(one, other, f"{place}[{index}]", says):
+            if found := difference(one, other, f"{place}[{index}]", says):
                 return found
         return None
     return None if old == new else f"{place}: {_short(old)}, {says} {_short(new)}"

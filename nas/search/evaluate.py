@@ -15,7 +15,7 @@ from nas.outcomes import TRIED_TWICE
 from nas.plugins import Plugins
 from nas.search.asking import Asking
 from nas.search.clock import Clock, part_of
-from nas.search.columns import Column, broken
+from nas.search.columns import ORDER, Column, broken, told_broken
 from nas.search.propose import Candidate
 from nas.spec import StudySpec
 from nas.store import Store
@@ -38,6 +38,10 @@ class Evaluation:
     feasible: bool = False
 
 
+Found = Callable[[Column, str], tuple[int, Measurement]]
+"""A column and the key of its measurement -> the measurement, with its id in the store."""
+
+
 def evaluate(
     candidate: Candidate,
     spec: StudySpec,
@@ -53,31 +57,57 @@ def evaluate(
     time goes.
     """
     clock = clock or Clock()
+
+    def measured(column: Column, key: str) -> tuple[int, Measurement]:
+        tell(column.name)
+        return _measured(candidate, spec, column, plugins, store, key, asking, tell, clock)
+
+    return judge(candidate, spec, columns, plugins, store, measured, clock)
+
+
+def judge(
+    candidate: Candidate,
+    spec: StudySpec,
+    columns: tuple[Column, ...],
+    plugins: Plugins,
+    store: Store,
+    measured: Found,
+    clock: Clock,
+) -> Evaluation:
+    """What a candidate comes to by the measurements that `measured` gives, asked for column by column: the cheapest
+    first, of one price those that a bound can end the trial at, and then as the study file has them.
+    """
     done = Evaluation(values=dict(candidate.free))
-    measured = [column for column in columns if not column.free]
     digests = block_digests(candidate.arch, plugins)
     for column in columns:
         if column.free and column.metric is not None:
             key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
             with clock("store"):
                 done.measurements[column.name] = _kept(candidate, spec, column, store, key)
-    for position, column in enumerate(measured):
-        tell(column.name)
+    order = _cheapest_first(columns, spec)
+    for position, column in enumerate(order):
         key = column.key(candidate.arch.arch_id, digests, spec.study.seed)
-        identity, measurement = _measured(candidate, spec, column, plugins, store, key, asking, tell, clock)
+        identity, measurement = measured(column, key)
         done.measurements[column.name] = identity
         if measurement.outcome != "ok" or measurement.value is None:
             done.outcome, done.message = measurement.outcome, f"{column.name}: {measurement.message}"
             return done
         done.values[column.name] = measurement.value
-        if (failed := broken(spec.bounds, done.values)) and position + 1 < len(measured):
-            value = done.values[failed[0].column]
-            done.outcome, done.message = "infeasible", f"{failed[0].column} is {value:.6g}, the constraint {failed[0]}"
+        if (failed := broken(spec.bounds, done.values)) and position + 1 < len(order):
+            done.outcome, done.message = "infeasible", told_broken(failed, done.values)
             return done
     failed = broken(spec.bounds, done.values)
     done.feasible = not failed
-    done.message = "; ".join(f"breaks {bound}" for bound in failed)
+    done.message = told_broken(failed, done.values)
     return done
+
+
+def _cheapest_first(columns: tuple[Column, ...], spec: StudySpec) -> list[Column]:
+    """Those that are measured; `columns` are in the order of their prices already."""
+    bounded = {bound.column for bound in spec.bounds}
+    measured = [column for column in columns if column.metric is not None and not column.free]
+    return sorted(measured, key=lambda column: (ORDER[column.metric.cost] if column.metric else 0,
+                                                column.name not in bounded))
 
 
 def _kept(candidate: Candidate, spec: StudySpec, column: Column, store: Store, key: str) -> int:

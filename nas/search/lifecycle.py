@@ -67,10 +67,14 @@ def begin_trial(store: Store, row: StudyRow, candidate: Candidate, proposer: Pro
         state=TrialState.RUNNING, params=dict(candidate.values), distributions=dict(proposer.distributions),
         user_attrs={"arch_id": candidate.arch.arch_id}, system_attrs=dict(candidate.system_attrs),
     )
+    return store.begin_trial(row, template, start_of(candidate), total=total)
+
+
+def start_of(candidate: Candidate) -> TrialStart:
+    """What our row says of a trial of the candidate from the beginning."""
     cost = candidate.cost
-    start = TrialStart(
+    return TrialStart(
         candidate.arch.arch_id, candidate.arch.text, cost.params, cost.macs, cost.flops, cost.activations,
         cost.receptive_field, global_ops=cost.global_ops, unsupported_ops=cost.unsupported_ops,
         sampler=candidate.sampler, rejected=candidate.rejected, retry_of=candidate.retry_of,
     )
-    return store.begin_trial(row, template, start, total=total)

@@ -11,6 +11,7 @@ from nas.outcomes import COST_COLUMNS
 from nas.plugins import Plugins, load_plugins
 from nas.search.asking import Asking, Here, InWorker
 from nas.search.columns import Column, resolve_columns
+from nas.search.enqueue import Enqueued, enqueued
 from nas.search.preflight import check_space
 from nas.space import SearchSpace
 from nas.spec import StudySpec, load_spec, parse_spec
@@ -25,6 +26,9 @@ class Prepared:
     space: SearchSpace
     columns: tuple[Column, ...]
     asking: Asking
+    enqueued: tuple[Enqueued, ...] = ()
+    notices: tuple[str, ...] = ()
+    """What the user should know of the study file."""
 
 
 def prepare(
@@ -56,7 +60,9 @@ def prepare(
         spec = _on_device(spec, loaded, device)
     columns = resolve_columns(spec, space, loaded, asking)
     check_space(space)
-    return Prepared(spec, loaded, space, columns, asking)
+    entries, notices = enqueued(spec, space, loaded)
+    told = tuple(dict.fromkeys(column.notice for column in columns if column.notice))
+    return Prepared(spec, loaded, space, columns, asking, entries, (*told, *notices))
 
 
 def _on_device(spec: StudySpec, plugins: Plugins, device: str) -> StudySpec:

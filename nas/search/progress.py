@@ -21,6 +21,7 @@ class Progress:
         doing: what is done at this moment, such as "trial 7: latency_ms".
         last: the trial that has just ended, None at every other moment.
         notices: what the user should know, told once.
+        seconds_left: until the run begins no further trial; None where it has no timeout.
     """
 
     finished: int
@@ -30,6 +31,7 @@ class Progress:
     doing: str = ""
     last: Evaluation | None = None
     notices: tuple[str, ...] = ()
+    seconds_left: float | None = None
 
 
 Observer = Callable[[Progress], None]

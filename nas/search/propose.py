@@ -130,13 +130,12 @@ class Proposer:
         )
 
     def propose(
-        self, study: optuna.Study, number: int, finished: int, tried: set[str], seen: Sequence[Seen]
+        self, study: optuna.Study, number: int, tried: set[str], seen: Sequence[Seen]
     ) -> Candidate:
         """The candidate of trial `number`; the same one for the same history, seed and number.
 
         Args:
             study: Optuna's, with the trials so far.
-            finished: how many of them count.
             tried: the `arch_id` of every network that is evaluated or running.
             seen: the trials as `costaware` needs them.
 

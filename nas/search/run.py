@@ -12,14 +12,18 @@ import optuna
 from optuna.trial import TrialState
 from rich.console import Console
 
-from nas.errors import MeasureError, SpecError, StoreError
+from nas.errors import MeasureError
 from nas.outcomes import NOT_ITS_FAULT
 from nas.search.bar import shown
+from nas.search.carrying import check_source
 from nas.search.clock import Clock, since
 from nas.search.costs import StoredCosts
-from nas.search.drift import check_drift, registry_snapshot, snapshot
+from nas.search.drift import check_drift, registry_snapshot
+from nas.search.ending import Ending, Limits
+from nas.search.enqueue import Queue
 from nas.search.evaluate import Evaluation, evaluate
 from nas.search.lifecycle import again, begin_trial, for_optuna, recover
+from nas.search.opening import find_or_create
 from nas.search.prepare import Prepared, prepare
 from nas.search.progress import Observer, Progress, Tally
 from nas.search.propose import Candidate, ExhaustedError, Proposer
@@ -50,6 +54,8 @@ def run(
     isolated: bool = True,
     verify: bool = True,
     mix_environments: bool = False,
+    timeout: float | None = None,
+    patience: int | None = None,
 ) -> optuna.Study:
     """Runs a study until it has `trials` counted trials in all, and returns Optuna's study.
 
@@ -69,6 +75,10 @@ def run(
         verify: whether the front is measured again in the end, see `nas.search.verify`.
         mix_environments: whether a study goes on on another machine, or under another version of torch, than the one
             that it was begun on; values of both then stand in one column, and steer the search together.
+        timeout: seconds after which this run begins no further trial; the one that runs then ends, and the front is
+            verified. None: the study file's, if it has one.
+        patience: the study is done when so many counted trials in a row, over all runs, have not made the hypervolume
+            of the feasible front grow, see `nas.search.ending.Gains`. None: the study file's, if it has one.
 
     Raises:
         NasError: what the caller gave is not what it should be; nothing was written.
@@ -77,12 +87,13 @@ def run(
         KeyboardInterrupt: after everything finished so far is saved.
     """
     ready = prepare(study, plugins, device, entry_points, isolated)
-    return carry_out(ready, trials, storage, observer, verify, mix_environments)
+    limits = Limits.of(ready.spec, trials, timeout, patience)
+    return carry_out(ready, limits, storage, observer, verify, mix_environments)
 
 
 def carry_out(
     ready: Prepared,
-    trials: int | None = None,
+    limits: Limits,
     storage: str = DEFAULT_STORAGE,
     observer: Observer | None = None,
     verify: bool = True,
@@ -90,46 +101,30 @@ def carry_out(
     clock: Clock | None = None,
 ) -> optuna.Study:
     """`run` of a study that is prepared already; raises what it raises. `clock` hears where the time goes."""
-    total = trials if trials is not None else ready.spec.study.trials
-    if isinstance(total, bool) or not isinstance(total, int) or total < 1:
-        raise SpecError(f"trials: must be a whole number from 1, got {total!r}")
-    clock = clock or Clock()
+    clock, name = clock or Clock(), ready.spec.study.name
+    ending = Ending(limits, ready.spec.objectives)
     with clock("store"):
-        found = Store.peek(storage, ready.spec.study.name)
+        found = Store.peek(storage, name)
+        if found is None:
+            check_source(storage, ready.spec)
     if found is not None:
         check_drift(found, ready.spec, registry_snapshot(ready), mix_environments)
-    with Store.open(storage, durability=ready.spec.study.durability) as store:
+    with (
+        Store.open(storage, durability=ready.spec.study.durability) as store,
+        _observed(observer, name) as tell,
+    ):
         with clock("store"):
-            row, notices = _find_or_create(store, ready, mix_environments)
-        with _observed(observer, row.name) as tell, _searching(row.uuid) as alone:
-            search = _Search(store, row, ready, total, tell, alone, clock)
+            row, notices = find_or_create(store, ready, mix_environments,
+                                          lambda doing: tell(Progress(0, limits.trials, doing=doing)))
+        with _searching(row.uuid) as alone:
+            search = _Search(store, row, ready, limits.trials, ending, tell, alone, clock)
             try:
                 search.go_on(notices)
                 if verify and ready.asking.isolated:  # fresh processes are what it is about
                     search.verify()
             finally:
                 search.keep_costs()
-    return optuna.load_study(study_name=ready.spec.study.name, storage=store.optuna_url)
-
-
-def _find_or_create(store: Store, ready: Prepared, mix_environments: bool) -> tuple[StudyRow, tuple[str, ...]]:
-    spec = ready.spec
-    registry = registry_snapshot(ready)
-    notices = tuple(dict.fromkeys(column.notice for column in ready.columns if column.notice))
-    if (found := store.find_study(spec.study.name)) is not None:
-        return found, (*notices, *check_drift(found, spec, registry, mix_environments))
-    directions = list(spec.objectives.values())
-    try:
-        created = store.create_study(
-            spec.study.name, directions, list(spec.objectives), spec=snapshot(spec), registry=registry,
-            columns=[column.row() for column in ready.columns], objectives=spec.objectives,
-            constraints=[(bound.column, bound.operator, bound.bound) for bound in spec.bounds],
-        )
-    except StoreError:
-        if (found := store.find_study(spec.study.name)) is None:
-            raise
-        return found, (*notices, *check_drift(found, spec, registry, mix_environments))  # another run was faster
-    return created, notices
+    return optuna.load_study(study_name=name, storage=store.optuna_url)
 
 
 @contextmanager
@@ -164,15 +159,16 @@ class _Search:
     """The loop over the trials of one run."""
 
     def __init__(
-        self, store: Store, row: StudyRow, ready: Prepared, total: int, observer: Observer, alone: Callable[[], bool],
-        clock: Clock,
+        self, store: Store, row: StudyRow, ready: Prepared, total: int, ending: Ending, observer: Observer,
+        alone: Callable[[], bool], clock: Clock,
     ) -> None:
         self._store, self._row, self._ready, self._total, self._observer = store, row, ready, total, observer
-        self._alone, self._clock = alone, clock
+        self._ending, self._alone, self._clock = ending, alone, clock
         self._study = optuna.load_study(study_name=row.name, storage=store.optuna)
         self._costs = StoredCosts(store)
         self._proposer = Proposer(ready.spec, ready.space, ready.columns, self._costs, clock)
         self._watched = Watched(self._proposer.distributions, list(ready.spec.objectives))
+        self._queue = Queue(ready.enqueued, ready.spec, self._proposer)
         self._tally = Tally(ready.spec.objectives)
         self._unlucky = 0
         self._finished = 0  # trials that count, over all runs
@@ -181,22 +177,31 @@ class _Search:
         self._before = clock.spent  # when the last trial had ended, but for its writing, which the next one tells
 
     def go_on(self, notices: tuple[str, ...]) -> None:
-        """Runs trials until there are enough, or none is left; ends those of other runs that die meanwhile."""
+        """Runs trials until there are enough, the time is over or none is left; ends those of other runs that die
+        meanwhile.
+        """
         self._look()
-        for record in self._store.trials(self._row):
+        records = self._all_records()
+        for record in records:
             if record.outcome == "ok" and record.feasible:
                 self._tally.add(record.values)
         if self._finished >= self._total:
             told = f"{self._finished} trials are finished, and {self._total} were asked for: nothing is left to do"
             notices = (*notices, told)
+        else:
+            with self._clock("cost"):
+                notices = (*notices, *self._queue.look(records))
         self._tell(notices=notices)
         while self._finished < self._total:
+            records = self._all_records()
+            if over := self._ending.out_of_patience(records) or self._ending.out_of_time(self._finished):
+                self._tell(notices=(over,))
+                return
             if self._finished + self._elsewhere >= self._total:
                 self._tell("waiting for the last trials, which another run evaluates")
                 time.sleep(WAIT_S)
                 self._look()
                 continue
-            records = self._all_records()
             self._tell(f"trial {len(records)}: proposing a network")
             try:
                 with self._clock("ask"):
@@ -205,7 +210,8 @@ class _Search:
                 self._tell(notices=(str(error),))
                 return
             self.keep_costs()
-            self._run_one(candidate)
+            if not self._ending.out_of_time(self._finished):  # a proposal takes its time, too
+                self._run_one(candidate)
 
     def keep_costs(self) -> None:
         """Also those of networks that became no trial are for the next run."""
@@ -234,10 +240,10 @@ class _Search:
     def _next(self, records: Sequence[TrialRecord]) -> Candidate:
         tried = {record.arch_id for record in records if record.arch_id and record.outcome not in NOT_ITS_FAULT}
         retried = again(self._study, records, self._proposer, tried)
-        if retried is not None:
-            return retried
+        if (waiting := retried or self._queue.next(tried)) is not None:
+            return waiting
         seen = self._watched.trials(self._study, {record.number: record for record in records})
-        return self._proposer.propose(self._study, len(records), self._finished, tried, seen)
+        return self._proposer.propose(self._study, len(records), tried, seen)
 
     def _run_one(self, candidate: Candidate) -> None:
         """Makes a trial of the candidate, unless another run has done so, or begun the last one, since it was proposed.
@@ -281,7 +287,8 @@ class _Search:
 
     def _tell(self, doing: str = "", last: Evaluation | None = None, notices: tuple[str, ...] = ()) -> None:
         tally = self._tally
-        self._observer(Progress(self._finished, self._total, tally.front, tally.best, doing, last, notices))
+        self._observer(Progress(self._finished, self._total, tally.front, tally.best, doing, last, notices,
+                                self._ending.seconds_left))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The trials of a study as `costaware` needs them: choices, what was measured, and whose fault it was if nothing was."""
+"""The trials of a study as `costaware` needs them: what was chosen, and what was found of it."""
 
 from __future__ import annotations
 

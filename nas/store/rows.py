@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 Direction = Literal["minimize", "maximize"]
 Role = Literal["objective", "constraint", "column"]
@@ -12,6 +15,9 @@ Operator = Literal["<=", ">="]
 
 COST = "cost"
 """The `source` of a column that follows from the architecture alone: params, macs, flops, activations."""
+
+WARM_START = "warm_start"
+"""The `sampler` of a trial that was carried over from another study: it does not count towards the study's total."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,18 @@ class Told:
     state: str
     values: Sequence[float] | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CarriedTrial:
+    """A trial of another study as it stands in a new one from its creation: what Optuna has of it, finished, what we
+    have, and the measurement behind each of its columns.
+    """
+
+    template: FrozenTrial
+    start: TrialStart
+    end: TrialEnd
+    measurements: Mapping[str, int]
 
 
 @dataclass(frozen=True)

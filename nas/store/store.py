@@ -19,6 +19,7 @@ from nas.store.engine import Durability, create_file, enter_wal, leave_wal, optu
 from nas.store.faults import file_error
 from nas.store.location import BUSY_S, Contents, database_path, examine
 from nas.store.rows import (
+    CarriedTrial,
     ColumnRow,
     Direction,
     Measurement,
@@ -142,12 +143,13 @@ class Store:
         objectives: Mapping[str, Direction],
         constraints: Sequence[tuple[str, Operator, float]] = (),
         nas_version: str = VERSION,
+        trials: Sequence[CarriedTrial] = (),
     ) -> StudyRow:
-        """A new study, Optuna's and ours at once or neither.
+        """A new study, Optuna's and ours at once or neither; with `trials` of another one, of which it has then all.
 
         Raises:
             StoreError: there is a study of this name, of ours or of Optuna's; an objective or a constraint is of none
-                of the `columns`.
+                of the `columns`; there are `trials`, and the tables of this Optuna are not known.
         """
         from nas.store.writing import create_study
 
@@ -163,7 +165,7 @@ class Store:
             objectives=dict(objectives),
             constraints=tuple(constraints),
         )
-        return create_study(self._database, self.optuna, study, directions, metric_names)
+        return create_study(self._database, self.optuna, study, directions, metric_names, trials)
 
     def find_study(self, name: str) -> StudyRow | None:
         """The study of this name, or None.

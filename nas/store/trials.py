@@ -12,10 +12,10 @@ from nas.outcomes import COST_COLUMNS, NOT_ITS_FAULT, OUTCOMES
 from nas.store import optuna_tables as optuna
 from nas.store import tables
 from nas.store.owner import Owner
-from nas.store.rows import StudyRow, TrialEnd, TrialRecord, TrialStart
+from nas.store.rows import WARM_START, StudyRow, TrialEnd, TrialRecord, TrialStart
 
 COUNTED = tuple(outcome for outcome in OUTCOMES if outcome not in NOT_ITS_FAULT)
-"""Outcomes of trials that count towards a study's total."""
+"""Outcomes of trials that count towards a study's total, where they were not carried over."""
 
 RUNNING = "RUNNING"
 
@@ -37,7 +37,8 @@ _FINISHED = (
     select(func.count())
     .select_from(optuna.trials)
     .join(tables.trials, and_(_OURS.study_uuid == bindparam("uuid"), _OURS.number == _THEIRS.number))
-    .where(_THEIRS.study_id == bindparam("optuna_id"), _THEIRS.state != RUNNING, _OURS.outcome.in_(COUNTED))
+    .where(_THEIRS.study_id == bindparam("optuna_id"), _THEIRS.state != RUNNING, _OURS.outcome.in_(COUNTED),
+           _OURS.sampler.is_distinct_from(WARM_START))
 )
 _TRIED = (
     select(_OURS.number)

@@ -17,7 +17,7 @@ from nas.store import owner, studies, trials
 from nas.store.database import Database
 from nas.store.optuna_rows import finish_trial, insert_study, insert_trial
 from nas.store.optuna_tables import METRIC_NAMES_KEY, UUID_KEY
-from nas.store.rows import Direction, StudyRow, Told, TrialEnd, TrialStart
+from nas.store.rows import CarriedTrial, Direction, StudyRow, Told, TrialEnd, TrialStart
 from nas.store.storage import StudyStorage
 
 
@@ -27,14 +27,19 @@ def create_study(
     study: StudyRow,
     directions: Sequence[Direction],
     metric_names: Sequence[str],
+    carried: Sequence[CarriedTrial],
 ) -> StudyRow:
-    """`study` with the id that Optuna gave it.
+    """`study` with the id that Optuna gave it, and with the trials that are `carried` over.
 
     Raises:
-        StoreError: Optuna has a study of this name; an objective or a constraint is of no column.
+        StoreError: Optuna has a study of this name; an objective or a constraint is of no column; trials are to be
+            carried over, and Optuna writes its part itself, which is not all or nothing.
     """
     studies.check_columns(study)
     if not storage.writes_directly:
+        if carried:
+            raise StoreError(f"{database.path}: this Optuna's tables are not known, so that trials cannot be carried "
+                             "over at once: leave warm_start out, or use an Optuna that nas knows")
         return _create_by_optuna(database, storage, study, directions, metric_names)
     user_attrs = {UUID_KEY: study.uuid}
     system_attrs = {METRIC_NAMES_KEY: list(metric_names)}
@@ -44,6 +49,11 @@ def create_study(
         optuna_id = insert_study(connection, study.name, directions, user_attrs, system_attrs)
         created = dataclasses.replace(study, optuna_id=optuna_id)
         studies.insert_ours(connection, created)
+        known: dict[str, str] = {}
+        for one in carried:
+            _, number = insert_trial(connection, optuna_id, one.template, known)
+            trials.insert_start(connection, created, number, one.start, owner.current())
+            trials.write_end(connection, created, number, one.end, one.measurements)
     return created
 
 

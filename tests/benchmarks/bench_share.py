@@ -43,6 +43,7 @@ def spent(name: str, folder: Path, trials: int, small: bool) -> Mapping[str, flo
 
     clock = Clock()
     with clock("check"):
+        from nas.search.ending import Limits
         from nas.search.prepare import prepare
         from nas.search.run import carry_out
         from nas.spec import parse_spec
@@ -54,5 +55,5 @@ def spent(name: str, folder: Path, trials: int, small: bool) -> Mapping[str, flo
             if "accuracy" in data["columns"]:
                 data["columns"]["accuracy"] = {"data": "cluttered", "epochs": 1}
         ready = prepare(parse_spec(data, str(file)))
-    carry_out(ready, trials, f"sqlite:///{folder / f'{name}.db'}", lambda told: None, verify=False, clock=clock)
+    carry_out(ready, Limits(trials), f"sqlite:///{folder / f'{name}.db'}", lambda told: None, verify=False, clock=clock)
     return clock.spent

@@ -38,7 +38,8 @@ def without(section: str) -> str:
 
 
 @pytest.mark.parametrize("place, default", [
-    ("study.trials", 100), ("study.sampler", "auto"), ("study.seed", 0),
+    ("study.trials", 100), ("study.timeout", None), ("study.patience", None), ("study.sampler", "auto"),
+    ("study.seed", 0), ("study.enqueue", ()), ("study.warm_start", None),
     ("input.resolution", None), ("input.classes", 1000),
     ("network.act", ("silu",)), ("network.norm.eps", 1e-3), ("network.norm.momentum", 0.1), ("network.drop_path", (0.2,)),
     ("network.stem.channels", (24,)), ("network.stem.kernel", (3,)), ("network.stem.stride", (2,)),
@@ -164,6 +165,16 @@ def test_an_unknown_key_is_an_error_with_the_nearest_one(sections, message):
     ({"study": {"name": "s", "trials": 0}}, "study.trials: Input should be greater than or equal to 1, got 0"),
     ({"study": {"name": "s", "trials": True}}, "study.trials: Input should be a valid integer, got True"),
     ({"study": {"name": "s", "trials": "9"}}, "study.trials: Input should be a valid integer, got '9'"),
+    ({"study": {"name": "s", "timeout": 0}}, "study.timeout: Input should be greater than 0, got 0"),
+    ({"study": {"name": "s", "timeout": "1h"}}, "study.timeout: Input should be a valid number, got '1h'"),
+    ({"study": {"name": "s", "timeout": float("inf")}}, "study.timeout: Input should be a finite number, got inf"),
+    ({"study": {"name": "s", "patience": 0}}, "study.patience: Input should be greater than or equal to 1, got 0"),
+    ({"study": {"name": "s", "patience": 1.5}}, "study.patience: Input should be a valid integer, got 1.5"),
+    ({"study": {"name": "s", "enqueue": "resnet50"}}, "study.enqueue: must be a list, got 'resnet50'"),
+    ({"study": {"name": "s", "enqueue": [["ds_r1"]]}}, "study.enqueue[0]: Input should be a valid string, got ['ds_r1']"),
+    ({"study": {"name": "s", "warm_start": "a b"}}, ("study.warm_start: 'a b' must be at most 100 letters, digits and _ . -, a "
+     "letter or digit first")),
+    ({"study": {"name": "s", "warm_start": "s"}}, "study.warm_start: 's' is this study itself; name an older one"),
     ({"study": {"name": "s", "seed": -1}}, "study.seed: Input should be greater than or equal to 0, got -1"),
     ({"study": {"name": "s", "seed": 2**31}}, f"study.seed: Input should be less than {2**31}, got {2**31}"),
     ({"study": {"name": "s", "sampler": "tpe2"}},

@@ -44,9 +44,10 @@ pre, code { font: 12px/1.5 ui-monospace, Menlo, Consolas, monospace; } pre { ove
 
 def render(report: Report) -> str:
     """The front, every trial and how to do it again, as a page that can be passed on."""
-    short, study = summary(report.frame, report.study), report.study
+    short, study = summary(report.frame, report.study, report.carried), report.study
     goals = ", ".join(f"{one_line(name)} ({direction})" for name, direction in study.objectives.items())
     outcomes = ", ".join(f"{trials} {outcome}" for outcome, trials in short.outcomes.items()) or "none yet"
+    outcomes += f"; {short.carried} of them carried over from another study" if short.carried else ""
     begun = f"Begun {_text(study.created_at)}, nas {_text(study.nas_version)}."
     body = [
         f"<h1>{_text(study.name)}</h1>",

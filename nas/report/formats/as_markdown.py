@@ -36,7 +36,7 @@ _CONDITIONS = ("column", "metric", "device", "runtime", "batch", "dtype", "memor
 
 def render(report: Report, picture: str = "") -> str:
     """The report as one page; `picture` is the address of an image of the front, as the page reaches it."""
-    short = summary(report.frame, report.study)
+    short = summary(report.frame, report.study, report.carried)
     parts = [
         [f"# {in_markdown(report.study.name)}"],
         *([[f"![Trials and their Pareto front]({quote(picture)})"]] if picture else []),
@@ -76,7 +76,8 @@ def _searched(report: Report, short: Summary) -> list[str]:
         value = _at(study.spec, "study", key)
         if value is not None:
             lines.append(f"- {key}: {in_markdown(value)}")
-    lines.append(f"- trials: {short.trials}, of which {short.counted} count")
+    carried = f" and {short.carried} were carried over from another study" if short.carried else ""
+    lines.append(f"- trials: {short.trials}, of which {short.counted} count{carried}")
     lines.append(f"- begun: {in_markdown(study.created_at)}, nas {in_markdown(study.nas_version)}")
     return lines
 

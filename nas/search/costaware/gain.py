@@ -2,9 +2,10 @@
 
 The points that no member of the front dominates are cut into boxes. What a new point wins of a box is a product over
 the objectives, and so is its expectation: of an objective whose value is known it is a length, of one that a model
-predicts a difference of two expected improvements. Source: M. Emmerich, A. Deutz and J. W. Klinkenberg, "Hypervolume-based
-expected improvement: monotonicity properties and exact computation", CEC 2011; the boxes of three objectives as in
-K. Yang et al., "Efficient computation of expected hypervolume improvement using box decomposition algorithms", 2019.
+predicts a difference of two expected improvements. Source: M. Emmerich, A. Deutz and J. W. Klinkenberg,
+"Hypervolume-based expected improvement: monotonicity properties and exact computation", CEC 2011; the boxes of three
+objectives as in K. Yang et al., "Efficient computation of expected hypervolume improvement using box decomposition
+algorithms", 2019. Of four objectives and more there are too many boxes: there the integral is over points at random.
 """
 
 from __future__ import annotations
@@ -24,28 +25,83 @@ UNLIKELY = 1e-9
 """No chance is 0: of candidates that all break a bound, the one that is most likely not to is the best."""
 
 
-def boxes(front: Vector, reference: Vector) -> tuple[Vector, Vector]:
-    """The part of space below `reference` that no member of `front` dominates, as boxes that do not overlap.
+EXACT = 3
+"""Objectives up to which a gain is in closed form."""
+POINTS = 1_000
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """A part of objective space as boxes that do not overlap: their corners, each (boxes, objectives). A lower one may
+    be minus infinity.
+    """
+
+    low: Vector
+    high: Vector
+
+    def gain(self, objectives: Sequence[Objective]) -> Vector:
+        """(n,): the volume that each of n candidates is expected to win, of objectives that are independent."""
+        total: Vector | float = 1.0
+        for place, objective in enumerate(objectives):
+            ends = np.concatenate([self.low[:, place], self.high[:, place]])
+            levels, where = np.unique(ends, return_inverse=True)
+            finite = np.isfinite(levels)
+            won = np.zeros((objective.candidates, len(levels)))
+            won[:, finite] = objective.won(levels[finite])
+            below, above = where[: len(self.low)], where[len(self.low):]
+            total = total * (won[:, above] - won[:, below])
+        found: Vector = np.sum(total, axis=1)
+        return found
+
+
+@dataclass(frozen=True)
+class Points:
+    """A part of objective space as (points, objectives) that were drawn from it evenly, each for a `volume`."""
+
+    points: Vector
+    volume: float
+
+    def gain(self, objectives: Sequence[Objective]) -> Vector:
+        """As of `Boxes`, with the error of a sample."""
+        reached: Vector | float = 1.0
+        for place, objective in enumerate(objectives):
+            reached = reached * objective.reaches(self.points[:, place])
+        found: Vector = np.sum(reached, axis=1) * self.volume
+        return found
+
+
+def undominated(front: Vector, reference: Vector, ideal: Vector, rng: np.random.Generator) -> Boxes | Points:
+    """The part of space below `reference` that no member of `front` dominates.
 
     Args:
-        front: (members, objectives) to be minimised, objectives up to 3; members may dominate each other.
-        reference: (objectives,), finite; members that are not below it do not matter.
-
-    Returns:
-        Lower and upper corners, each (boxes, objectives); a lower one may be minus infinity.
+        front: (members, objectives) to be minimised; members may dominate each other, and those that are not below the
+            reference do not matter.
+        reference: (objectives,), finite.
+        ideal: (objectives,), below which points are not drawn; boxes are not bounded by it.
+        rng: draws points, of four objectives and more.
     """
+    if len(reference) <= EXACT:
+        return boxes(front, reference)
+    sides = np.maximum(reference - ideal, 0.0)
+    points = ideal + sides * rng.random((POINTS, len(reference)))
+    dominated = (front[None, :, :] <= points[:, None, :]).all(axis=2).any(axis=1)
+    return Points(points[~dominated], float(sides.prod()) / POINTS)
+
+
+def boxes(front: Vector, reference: Vector) -> Boxes:
+    """`undominated` of up to three objectives."""
     inside = front[(front < reference).all(axis=1)]
     missing = 3 - len(reference)
     points = np.hstack([np.zeros((len(inside), missing)), inside])
     start = np.concatenate([np.zeros(missing), np.full(len(reference), -np.inf)])
     end = np.concatenate([np.ones(missing), reference])
     low, high = _boxes(points[np.argsort(points[:, 2], kind="stable")], start, end)
-    return low[:, missing:], high[:, missing:]
+    return Boxes(low[:, missing:], high[:, missing:])
 
 
 def _boxes(points: Vector, start: Vector, end: Vector) -> tuple[Vector, Vector]:
-    """Between two corners, of points in the order of their third coordinate: each takes away, above itself, what it alone dominates of the
-    plane of the first two; what is left in the end is free up to the reference.
+    """Between two corners, of points in the order of their third coordinate: each takes away, above itself, what it
+    alone dominates of the plane of the first two; what is left in the end is free up to the reference.
     """
     left_end, lowest, near = start.tolist()
     right_end, highest, far = end.tolist()
@@ -77,24 +133,19 @@ class Known:
 
     values: Vector
 
+    @property
+    def candidates(self) -> int:
+        """How many."""
+        return len(self.values)
+
+    def reaches(self, levels: Vector) -> Vector:
+        """(n, levels): 1 where a candidate is at most a level, else 0."""
+        return (self.values[:, None] <= levels[None, :]).astype(np.float64)
+
     def won(self, levels: Vector) -> Vector:
         """(n, levels): how far each candidate is below each level; 0 where it is not."""
-        return np.maximum(levels[None, :] - self.values[:, None], 0.0)
-
-
-@dataclass(frozen=True)
-class Normal:
-    """An objective, to be minimised, that is normal: means and standard deviations of n candidates, (n,) each."""
-
-    mean: Vector
-    deviation: Vector
-
-    def won(self, levels: Vector) -> Vector:
-        """(n, levels): the expected improvement over each level."""
-        deviation = self.deviation[:, None]
-        distance = levels[None, :] - self.mean[:, None]
-        scaled = distance / deviation
-        return distance * ndtr(scaled) + deviation * np.exp(-0.5 * scaled**2) / np.sqrt(2 * np.pi)
+        found: Vector = np.maximum(levels[None, :] - self.values[:, None], 0.0)
+        return found
 
 
 @dataclass(frozen=True)
@@ -105,13 +156,29 @@ class LogNormal:
     deviation: Vector
     floor: float
 
+    @property
+    def candidates(self) -> int:
+        """How many."""
+        return len(self.mean)
+
+    def reaches(self, levels: Vector) -> Vector:
+        """(n, levels): the chance that a candidate is at most a level."""
+        found: Vector = ndtr(self._scaled(np.maximum(levels - self.floor, 0.0)))
+        return found
+
     def won(self, levels: Vector) -> Vector:
         """(n, levels): the expected improvement over each level; 0 for one that is not above the floor."""
         above = np.maximum(levels - self.floor, 0.0)
-        with np.errstate(divide="ignore"):
-            scaled = (np.log(above)[None, :] - self.mean[:, None]) / self.deviation[:, None]
+        scaled = self._scaled(above)
         expected = np.exp(self.mean + 0.5 * self.deviation**2)[:, None]
-        return above[None, :] * ndtr(scaled) - expected * ndtr(scaled - self.deviation[:, None])
+        found: Vector = above[None, :] * ndtr(scaled) - expected * ndtr(scaled - self.deviation[:, None])
+        return found
+
+    def _scaled(self, above: Vector) -> Vector:
+        """(n, levels): how many deviations levels, given from the floor on, are from the mean."""
+        with np.errstate(divide="ignore"):
+            found: Vector = (np.log(above)[None, :] - self.mean[:, None]) / self.deviation[:, None]
+        return found
 
     @property
     def median(self) -> Vector:
@@ -123,35 +190,9 @@ class LogNormal:
         """(n,): how probable it is that it is at most `level`."""
         if level <= self.floor:
             return np.full(len(self.mean), UNLIKELY)
-        chance: Vector = ndtr((np.log(level - self.floor) - self.mean) / self.deviation)
-        return np.maximum(chance, UNLIKELY)
+        chance = ndtr((np.log(level - self.floor) - self.mean) / self.deviation)
+        found: Vector = np.maximum(chance, UNLIKELY)
+        return found
 
 
-Objective = Known | Normal | LogNormal
-
-
-def expected_gain(objectives: Sequence[Objective], low: Vector, high: Vector) -> Vector:
-    """(n,): the hypervolume that each candidate is expected to win.
-
-    Args:
-        objectives: of the same n candidates, independent of each other.
-        low: (boxes, objectives), see `boxes`.
-        high: (boxes, objectives).
-    """
-    total: Vector | None = None
-    for place, objective in enumerate(objectives):
-        levels, where = np.unique(np.concatenate([low[:, place], high[:, place]]), return_inverse=True)
-        finite = np.isfinite(levels)
-        won = np.zeros((len(_candidates(objective)), len(levels)))
-        won[:, finite] = objective.won(levels[finite])
-        below, above = where[: len(low)], where[len(low):]
-        length = won[:, above] - won[:, below]
-        total = length if total is None else total * length
-    if total is None:
-        raise ValueError("a gain is of objectives, and there are none")
-    gain: Vector = total.sum(axis=1)
-    return gain
-
-
-def _candidates(objective: Objective) -> Vector:
-    return objective.values if isinstance(objective, Known) else objective.mean
+Objective = Known | LogNormal

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nas.search.costaware.networks import Codes, Decoder, Vector
+from nas.search.costaware.features import Vector
+from nas.search.costaware.networks import Codes, Decoder
 from nas.search.seen import Seen
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nas.search.costaware.networks import COSTS, Decoder, Networks, Vector
+from nas.search.costaware.features import Vector
+from nas.search.costaware.networks import COSTS, Decoder, Networks
 from nas.space import Values
 from nas.spec import Bound
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.search.costaware.features import Vector
 from nas.search.costaware.gain import LogNormal
 from nas.search.costaware.networks import COSTS, Networks
-from nas.search.costaware.surrogate import Alike, MaximumPosterior, Vector, fitted
+from nas.search.costaware.surrogate import Alike, MaximumPosterior, fitted
 
 MARGIN = 0.3
 """How far below the best value a network may be believed to be, as a share of the distance from the best to the median.
 
-Values are warped, -log(value - best + margin): the bad tail, of which there is no end in some spaces, would rule the fit.
+Values are warped, log(value - best + margin): the bad tail, of which there is no end in some spaces, would rule the fit.
 """
 MOST = 300
 """Observations that a model is fitted to; of more the best half, and others at random."""
@@ -56,7 +57,7 @@ class ColumnModel:
     def at(self, where: Vector) -> LogNormal:
         """What is believed of m networks, given as (m, features)."""
         mean, deviation = self._process.predict(where, return_std=True)
-        own = np.sqrt(np.maximum(deviation**2 - self.kernel.noise, 1e-12))  # of the network, not of one more measurement
+        own = np.sqrt(np.maximum(deviation**2 - self.kernel.noise, 1e-12))  # not that of one more measurement
         return LogNormal(mean * self._spread + self._mean, own * self._spread, self.floor)
 
     def believing(self, where: Vector) -> ColumnModel:
@@ -67,14 +68,6 @@ class ColumnModel:
         twin._seen, twin._targets = np.vstack([self._seen, where]), np.concatenate([self._targets, mean])
         twin._process = fitted(twin._seen, twin._targets, self._split, self.kernel)
         return twin
-
-
-def chance_below(belief: LogNormal, level: float) -> Vector:
-    """(n,): how probable it is that the column keeps `<= level`."""
-    if level <= belief.floor:
-        return np.full(len(belief.mean), 1e-6)
-    chance: Vector = ndtr((np.log(level - belief.floor) - belief.mean) / belief.deviation)
-    return chance
 
 
 class Hyperparameters:

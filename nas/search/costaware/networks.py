@@ -57,10 +57,10 @@ class Networks:
 
     def together(self, other: Networks) -> Networks:
         """Both, one after the other."""
-        return Networks(*(np.concatenate(pair) for pair in (
-            (self.codes, other.codes), (self.parts, other.parts), (self.costs, other.costs),
-            (self.features, other.features),
-        )))
+        return Networks(
+            np.concatenate([self.codes, other.codes]), np.concatenate([self.parts, other.parts]),
+            np.concatenate([self.costs, other.costs]), np.concatenate([self.features, other.features]),
+        )
 
     def keys(self) -> list[bytes]:
         """A key for each row: equal where the networks are."""
@@ -132,7 +132,9 @@ class Decoder:
     def __init__(self, space: SearchSpace, table: CostTable) -> None:
         self.space = space
         self.choices = tuple(dimension.choices for dimension in space.dimensions)
-        self._places = [{format_choice(choice): place for place, choice in enumerate(choices)} for choices in self.choices]
+        self._places = [
+            {format_choice(choice): place for place, choice in enumerate(choices)} for choices in self.choices
+        ]
         self._names = [dimension.name for dimension in space.dimensions]
         self._table = table
         self._arriving: dict[tuple[Entry, str], int] = {}  # with the network's activation, which blocks are told
@@ -229,8 +231,9 @@ class Decoder:
             total = arch.stem.stride * (2 if arch.stem.pool else 1)
             entry = Entry(channels, height, width, min(arch.input_shape[1:]), total, max(1.0, total))
             identity = self._intern((arch.input_shape, arch.stem, arch.act, arch.drop_path))
-            features = [scale.at(chosen[self._names[place]]) for place, scale in self._end_scales.items()]
-            return Part(identity, self._state(entry, arch.act), _costs((1, cost)), np.concatenate([np.zeros(0), *features]))
+            told = [scale.at(chosen[self._names[place]]) for place, scale in self._end_scales.items()]
+            features = np.concatenate([np.zeros(0), *told])
+            return Part(identity, self._state(entry, arch.act), _costs((1, cost)), features)
         return decode
 
     def _decode_stage(self, position: int, columns: Sequence[int]) -> Callable[[int, Codes], Part | None]:

@@ -13,7 +13,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search.costaware.networks import Codes, Decoder, Networks, Vector
+from nas.search.costaware.features import Vector
+from nas.search.costaware.networks import Codes, Decoder, Networks
 
 WHOLE = 8_192
 """Choices of a space that is looked through whole."""

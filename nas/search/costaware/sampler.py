@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.front import pareto_mask
-from nas.search.costaware.gain import Known, Objective, boxes, expected_gain
+from nas.search.costaware.features import Vector
+from nas.search.costaware.gain import Boxes, Known, Objective, Points, undominated
 from nas.search.costaware.history import History
 from nas.search.costaware.known import Free
 from nas.search.costaware.model import ColumnModel, Hyperparameters, points
-from nas.search.costaware.networks import Codes, Decoder, Networks, Vector
+from nas.search.costaware.networks import Decoder, Networks
 from nas.search.costaware.pool import Pool
 from nas.search.seen import Seen
 from nas.space import Values
@@ -88,7 +89,8 @@ class CostAware:
         if not len(kept):
             return done[np.argsort(excess, kind="stable")[:10]]
         values = np.column_stack([self._oriented(history, name)[kept] for name in self._aim.objectives])
-        return kept[pareto_mask(values, ["minimize"] * values.shape[1])]
+        best: NDArray[np.intp] = kept[pareto_mask(values, ["minimize"] * values.shape[1])]
+        return best
 
     def _complete(self, history: History) -> NDArray[np.bool_]:
         """(n,): which trials are finished with a value of every objective."""
@@ -135,40 +137,43 @@ class CostAware:
     ) -> Networks:
         """Candidates in the order of what is expected of them, after a look around the best."""
         among = np.vstack([candidates.costs, history.networks.costs])
-        low, high = self._open(history, models, candidates, among)
-        gain = self._gain(models, candidates, among, low, high)
+        space = self._undominated(history, models, candidates, among, rng)
+        gain = self._gain(models, candidates, among, space)
         if not self._pool.whole:
             for _ in range(2):
                 best = candidates.codes[np.argsort(-gain, kind="stable")[:CLIMBERS]]
                 near = self._pool.near(best, NEIGHBOURS, tried | set(candidates.keys()), rng)
                 if not len(near):
                     break
-                gain = np.concatenate([gain, self._gain(models, near, among, low, high)])
+                gain = np.concatenate([gain, self._gain(models, near, among, space)])
                 candidates = candidates.together(near)
         order = np.argsort(-gain, kind="stable")
         return candidates.take(order)
 
-    def _open(
-        self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector
-    ) -> tuple[Vector, Vector]:
-        """The part of objective space that nobody dominates, as boxes; running networks count as what is believed of
-        them, and what breaks a bound does not count.
+    def _undominated(
+        self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector,
+        rng: np.random.Generator,
+    ) -> Boxes | Points:
+        """The part of objective space that nobody dominates; running networks count as what is believed of them, and
+        what breaks a bound does not count.
         """
         kept = np.flatnonzero(self._complete(history) & (self._excess(history) == 0))
         running = np.flatnonzero(history.running & (self._free.excess(history.networks) == 0))
         where = points(history.networks, among)[running]
-        front, reference = [], []
+        front, reference, ideal = [], [], []
         for name in self._aim.objectives:
             known = self._oriented(history, name)
             if name in models:
                 believed = models[name].at(where).median if len(running) else np.zeros(0)
-                worst = known[np.isfinite(known)].max()
+                worst, best = known[np.isfinite(known)].max(), models[name].floor
             else:
                 believed = known[running]
-                worst = np.concatenate([known[kept], self._aim.sign(name) * self._free.of(candidates, name)]).max()
+                there = np.concatenate([known[kept], self._aim.sign(name) * self._free.of(candidates, name)])
+                worst, best = there.max(), there.min()
             front.append(np.concatenate([known[kept], believed]))
             reference.append(min([worst, *self._limits(name)]))
-        return boxes(np.column_stack(front), np.array(reference))
+            ideal.append(best)
+        return undominated(np.column_stack(front), np.array(reference), np.array(ideal), rng)
 
     def _limits(self, column: str) -> list[float]:
         """Bounds on an objective, as its oriented values: nothing is gained beyond them."""
@@ -177,7 +182,7 @@ class CostAware:
                 if bound.column == column and (bound.operator == "<=") == (sign > 0)]
 
     def _gain(
-        self, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector, low: Vector, high: Vector
+        self, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector, space: Boxes | Points
     ) -> Vector:
         """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps what is measured."""
         where = points(candidates, among)
@@ -186,7 +191,7 @@ class CostAware:
             beliefs[name] if name in beliefs else Known(self._aim.sign(name) * self._free.of(candidates, name))
             for name in self._aim.objectives
         ]
-        gain = expected_gain(objectives, low, high)
+        gain = space.gain(objectives)
         for bound in self._aim.bounds:
             if bound.column in beliefs:
                 sign = self._aim.sign(bound.column)

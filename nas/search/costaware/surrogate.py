@@ -8,7 +8,7 @@ maximum posterior density: with ten observations the likelihood alone has no opi
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,20 +32,24 @@ class Belief:
     high: float
 
 
-class Alike(Kernel):
+BELIEFS: Mapping[str, Belief] = {
+    "choice_length": Belief(2.0, 0.7, 0.1, 50.0),
+    "choice_variance": Belief(0.5, 1.0, 1e-4, 1e3),
+    "cost_length": Belief(1.5, 0.7, 0.05, 50.0),
+    "cost_variance": Belief(0.5, 1.0, 1e-4, 1e3),
+    "noise": Belief(1e-2, 1.5, 1e-6, 1.0),
+}
+"""Of targets of mean 0 and variance 1, features from 0 to 1, and logarithms of costs of mean 0 and variance 1; in the
+order of their names, as scikit-learn has hyperparameters.
+"""
+
+
+class Alike(Kernel):  # type: ignore[misc]  # scikit-learn has no types
     """Covariance of networks given as rows: the first `split` columns what was chosen, the others what it costs.
 
     `choice_variance exp(-d1^2 / 2 choice_length^2) + cost_variance exp(-d2^2 / 2 cost_length^2)`, and `noise` on the
     diagonal, where d1 and d2 are the Euclidean distances of the two halves.
     """
-
-    BELIEFS = {  # of targets of mean 0 and variance 1, and features from 0 to 1
-        "choice_length": Belief(2.0, 0.7, 0.1, 50.0),
-        "choice_variance": Belief(0.5, 1.0, 1e-4, 1e3),
-        "cost_length": Belief(1.5, 0.7, 0.05, 50.0),
-        "cost_variance": Belief(0.5, 1.0, 1e-4, 1e3),
-        "noise": Belief(1e-2, 1.5, 1e-6, 1.0),
-    }
 
     def __init__(self, split: int, choice_length: float = 2.0, choice_variance: float = 0.5, cost_length: float = 1.5,
                  cost_variance: float = 0.5, noise: float = 1e-2) -> None:
@@ -57,14 +61,14 @@ class Alike(Kernel):
     def __getattr__(self, name: str) -> Hyperparameter:
         """scikit-learn asks for `hyperparameter_NAME`."""
         key = name.removeprefix("hyperparameter_")
-        if key == name or key not in Alike.BELIEFS:
+        if key == name or key not in BELIEFS:
             raise AttributeError(name)
-        belief = Alike.BELIEFS[key]
+        belief = BELIEFS[key]
         return Hyperparameter(key, "numeric", (belief.low, belief.high))
 
     @property
     def hyperparameters(self) -> list[Hyperparameter]:  # noqa: D102
-        return [getattr(self, f"hyperparameter_{name}") for name in sorted(Alike.BELIEFS)]
+        return [getattr(self, f"hyperparameter_{name}") for name in BELIEFS]
 
     def __call__(self, X: Vector, Y: Vector | None = None, eval_gradient: bool = False) -> Any:  # noqa: N803, D102
         built = self._alike(X, Y, slice(None, self.split), self.choice_length, self.choice_variance)
@@ -79,7 +83,7 @@ class Alike(Kernel):
         by_name = {"choice_length": built * (-2.0 * np.log(built / self.choice_variance)), "choice_variance": built,
                    "cost_length": cost * (-2.0 * np.log(cost / self.cost_variance)), "cost_variance": cost,
                    "noise": self.noise * np.eye(len(X))}
-        return total, np.stack([by_name[name] for name in sorted(by_name)], axis=2)
+        return total, np.stack([by_name[name] for name in BELIEFS], axis=2)
 
     @staticmethod
     def _alike(one: Vector, other: Vector | None, columns: slice, length: float, variance: float) -> Vector:
@@ -101,7 +105,7 @@ class Alike(Kernel):
         return True
 
 
-class MaximumPosterior(GaussianProcessRegressor):
+class MaximumPosterior(GaussianProcessRegressor):  # type: ignore[misc]  # as above
     """Fits hyperparameters to likelihood times belief."""
 
     def log_marginal_likelihood(  # noqa: D102
@@ -110,7 +114,7 @@ class MaximumPosterior(GaussianProcessRegressor):
         found = super().log_marginal_likelihood(theta, eval_gradient, clone_kernel)
         if theta is None:
             return found
-        beliefs = [Alike.BELIEFS[name] for name in sorted(Alike.BELIEFS)]
+        beliefs = [BELIEFS[name] for name in BELIEFS]
         away = np.array([(value - np.log(belief.center)) / belief.spread
                          for value, belief in zip(theta, beliefs, strict=True)])
         if not eval_gradient:

@@ -32,6 +32,11 @@ def test_a_key_without_a_value_is_left_out() -> None:
     assert study_file({"study": {"name": "a", "warm_start": None}}) == '[study]\nname = "a"\n'
 
 
+def test_networks_to_begin_with_are_kept_and_none_are_left_out() -> None:
+    assert study_file({"study": {"name": "a", "enqueue": []}}) == '[study]\nname = "a"\n'
+    assert study_file({"study": {"enqueue": ["efficientnet_v2_s"]}}) == '[study]\nenqueue = ["efficientnet_v2_s"]\n'
+
+
 def test_stages_are_an_array_of_tables() -> None:
     spec = {"stages": [{"block": "conv", "mbconv": {"kernel": [3, 5]}}, {"block": "mbconv"}]}
     text = study_file(spec)

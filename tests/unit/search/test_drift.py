@@ -28,7 +28,8 @@ def drift(before, after, section="blocks", **entry) -> list[str]:
 def test_a_snapshot_writes_every_default_out_and_no_path(make):
     frozen = snapshot(make().spec)
     assert frozen["study"] == {
-        "name": "tiny", "trials": 4, "sampler": "random", "seed": 0, "durability": "normal"
+        "name": "tiny", "trials": 4, "timeout": None, "patience": None, "sampler": "random", "seed": 0,
+        "durability": "normal", "enqueue": [], "warm_start": None,
     }
     assert frozen["network"]["norm"] == {"eps": 1e-3, "momentum": 0.1}
     assert frozen["network"]["stem"] == {"channels": [8], "kernel": [3], "stride": [1], "pool": [False], "act": None}
@@ -59,8 +60,10 @@ def test_writing_a_default_out_is_no_drift(make):
                                        "head": {"channels": 16, "dropout": 0}, "drop_path": 0.0})) == []
 
 
-@pytest.mark.parametrize("study", [{"trials": 400}])
-def test_the_number_of_trials_may_differ_without_a_word(make, study):
+@pytest.mark.parametrize("study", [
+    {"trials": 400}, {"timeout": 60.0}, {"patience": 5}, {"enqueue": ["efficientnet_b0"]},
+])
+def test_how_much_is_asked_for_may_differ_without_a_word(make, study):
     assert drift(make(), make(study=study)) == []
 
 
@@ -70,6 +73,16 @@ def test_the_number_of_trials_may_differ_without_a_word(make, study):
 ])
 def test_sampler_and_seed_may_differ_with_a_word(make, study, notice):
     assert drift(make(), make(study=study)) == [notice]
+
+
+@pytest.mark.parametrize("before, after, notices", [
+    (None, "old", ["warm_start = 'old' does nothing: study 'tiny' was created without one"]),
+    ("old", "older", ["warm_start = 'older' does nothing: study 'tiny' was created with 'old'"]),
+    ("old", "old", []),
+    ("old", None, []),
+])
+def test_a_study_that_is_there_is_warmed_up_by_no_other_one_and_says_so(make, before, after, notices):
+    assert drift(make(study={"warm_start": before}), make(study={"warm_start": after})) == notices
 
 
 @pytest.mark.parametrize("sections, told", [

@@ -94,14 +94,14 @@ def test_a_broken_measured_constraint_spares_the_columns_after_it(evaluated, cal
                      columns={"slow": {"tag": "slow"}, "quick": {"tag": "quick", "answers": 4.5}})
     assert tags(calls) == ["quick"]
     assert (done.outcome, done.feasible) == ("infeasible", False)
-    assert done.message == "quick is 4.5, the constraint quick >= 5"
+    assert done.message == "breaks quick >= 5 by 0.5: it is 4.5"
     assert "slow" not in done.values
     assert done.values["quick"] == 4.5
 
 
 def test_a_constraint_broken_by_the_last_column_is_a_complete_and_infeasible_result(evaluated):
     done = evaluated(objectives={"slow": "maximize"}, constraints={"slow": [">= 5", "<= 9"]})
-    assert (done.outcome, done.feasible, done.message) == ("ok", False, "breaks slow >= 5")
+    assert (done.outcome, done.feasible, done.message) == ("ok", False, "breaks slow >= 5 by 4: it is 1")
     assert done.values["slow"] == 1.0
 
 

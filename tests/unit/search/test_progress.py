@@ -111,6 +111,17 @@ def test_the_time_left_is_judged_by_this_run_alone(monkeypatch: pytest.MonkeyPat
     assert text_of(console) == "tiny 91/100  front 0  4:30 left\n"
 
 
+def test_no_more_time_is_left_than_until_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(bar.time, "monotonic", lambda: now[0])
+    console = Console(file=io.StringIO(), width=40)
+    with shown("tiny", console) as observer:
+        observer(Progress(0, 100, seconds_left=90.0))
+        now[0] = 30
+        observer(Progress(1, 100, last=DONE, seconds_left=60.0))
+    assert text_of(console) == "tiny 1/100  front 0  1:00 left\n"
+
+
 def test_a_log_tells_of_a_wait_for_the_device_that_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.patience.Patience.__init__.__defaults__", (0.0,))
     console = Console(file=io.StringIO(), width=40)

@@ -9,9 +9,10 @@ from pathlib import Path
 import optuna
 import pytest
 from optuna.study import StudyDirection
+from optuna.trial import TrialState, create_trial
 
 from nas.errors import StoreError
-from nas.store.rows import ColumnRow, StudyRow
+from nas.store.rows import WARM_START, CarriedTrial, ColumnRow, StudyRow, TrialEnd, TrialStart
 from nas.store.store import Store
 
 
@@ -45,6 +46,42 @@ def test_what_cannot_be_stored_leaves_nothing_behind(store: Store, direct: bool)
     with pytest.raises(StoreError, match="cannot be stored"):
         store.create_study("s", ["minimize"], ["latency_ms"], spec={}, registry={}, columns=[column],
                            objectives={"latency_ms": "minimize"})
+    assert store.optuna.get_all_studies() == []
+    assert store.study_names() == []
+
+
+def carried(number: int, start: TrialStart, measurements: dict[str, int]) -> CarriedTrial:
+    template = create_trial(state=TrialState.COMPLETE, values=[float(number)], params={}, distributions={})
+    return CarriedTrial(template, start, TrialEnd("ok", f"it was trial {number}", True, 2.0), measurements)
+
+
+def test_a_study_begins_with_trials_that_are_carried_over_and_do_not_count(store, make_start, make_measurement) -> None:
+    identity = store.add_measurement(make_measurement())
+    column = ColumnRow("latency_ms", "latency_ms", "ms", "minimize", "here", "objective", True)
+    trials = [carried(number, make_start(f"{number:012}", sampler=WARM_START), {"latency_ms": identity})
+              for number in range(3)]
+    row = store.create_study("s", ["minimize"], ["latency_ms"], spec={}, registry={}, columns=[column],
+                             objectives={"latency_ms": "minimize"}, trials=trials)
+    records = store.trials(row)
+    assert [(record.number, record.state, record.outcome, record.sampler) for record in records] == [
+        (number, "COMPLETE", "ok", "warm_start") for number in range(3)]
+    assert {record.values["latency_ms"] for record in records} == {2.5}
+    assert [trial.value for trial in optuna.load_study(study_name="s", storage=store.optuna).trials] == [0.0, 1.0, 2.0]
+    assert store.standing(row).finished == 0
+    template = create_trial(state=TrialState.RUNNING, params={}, distributions={})
+    assert store.begin_trial(row, template, make_start(f"{0:012}"), total=9) is None  # it is tried
+    assert store.begin_trial(row, template, make_start(), total=1) == 3
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_of_trials_that_cannot_be_carried_over_and_their_study_nothing_is_left(store, make_start, direct) -> None:
+    store.optuna.writes_directly = direct
+    column = ColumnRow("latency_ms", "latency_ms", "ms", "minimize", "here", "objective", True)
+    good = carried(0, make_start(sampler=WARM_START), {})
+    bad = CarriedTrial(good.template, good.start, TrialEnd("gone"), {})
+    with pytest.raises(StoreError, match="'gone' is no outcome" if direct else "cannot be carried over at once"):
+        store.create_study("s", ["minimize"], ["latency_ms"], spec={}, registry={}, columns=[column],
+                           objectives={"latency_ms": "minimize"}, trials=[good, bad])
     assert store.optuna.get_all_studies() == []
     assert store.study_names() == []
 
