@@ -84,7 +84,7 @@ def undominated(front: Vector, reference: Vector, ideal: Vector, rng: np.random.
         return boxes(front, reference)
     sides = np.maximum(reference - ideal, 0.0)
     points = ideal + sides * rng.random((POINTS, len(reference)))
-    dominated = (front[None, :, :] <= points[:, None, :]).all(axis=2).any(axis=1)
+    dominated = np.any(np.all(front[None, :, :] <= points[:, None, :], axis=2), axis=1)
     return Points(points[~dominated], float(sides.prod()) / POINTS)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +16,8 @@ from nas.search.costaware.surrogate import Alike, MaximumPosterior, fitted
 MARGIN = 0.3
 """How far below the best value a network may be believed to be, as a share of the distance from the best to the median.
 
-Values are warped, log(value - best + margin): the bad tail, of which there is no end in some spaces, would rule the fit.
+Values are warped, log(value - best + margin): the bad tail, of which there is no end in some spaces, would rule the
+fit.
 """
 MOST = 300
 """Observations that a model is fitted to; of more the best half, and others at random."""
@@ -36,13 +40,15 @@ class ColumnModel:
         values: (n,), finite.
         split: how many of the features are choices.
         kernel: hyperparameters that were fitted before; None: they are fitted now.
+        levels: bounds, none of which may be beyond belief.
     """
 
-    def __init__(self, seen: Vector, values: Vector, split: int, kernel: Alike | None = None) -> None:
+    def __init__(
+        self, seen: Vector, values: Vector, split: int, kernel: Alike | None = None, levels: Sequence[float] = ()
+    ) -> None:
         self._split = split
-        best, middle = values.min(), float(np.median(values))
-        self.margin = MARGIN * (middle - best) or 1e-3 * abs(best) or 1e-3
-        self.floor = float(best - self.margin)
+        best, middle = float(values.min()), float(np.median(values))
+        self.floor = min(best, *levels, best) - (MARGIN * (middle - best) or 1e-3 * abs(best) or 1e-3)
         warped = np.log(values - self.floor)
         self._mean, self._spread = float(warped.mean()), float(warped.std()) or 1.0
         self._seen, self._targets = seen, (warped - self._mean) / self._spread
@@ -77,15 +83,17 @@ class Hyperparameters:
         self._seed = seed
         self._known: dict[tuple[str, bytes], Alike] = {}
 
-    def fitted(self, column: str, seen: Vector, values: Vector, split: int) -> ColumnModel:
+    def fitted(
+        self, column: str, seen: Vector, values: Vector, split: int, levels: Sequence[float] = ()
+    ) -> ColumnModel:
         """The model of (n,) values that were found of (n, features), in their order."""
         first = _step(len(values))
-        key = column, seen[:first].tobytes() + values[:first].tobytes()
+        key = column, hashlib.sha256(seen[:first].tobytes() + values[:first].tobytes()).digest()
         if key not in self._known:
             rows = self._chosen(values[:first])
-            self._known[key] = ColumnModel(seen[rows], values[rows], split).kernel
+            self._known[key] = ColumnModel(seen[rows], values[rows], split, levels=levels).kernel
         rows = self._chosen(values)
-        return ColumnModel(seen[rows], values[rows], split, self._known[key])
+        return ColumnModel(seen[rows], values[rows], split, self._known[key], levels)
 
     def _chosen(self, values: Vector) -> NDArray[np.intp]:
         """Places of at most `MOST` values, in order: the best half, and of the others some at random."""

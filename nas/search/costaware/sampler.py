@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.front import pareto_mask
 from nas.search.costaware.features import Vector
-from nas.search.costaware.gain import Boxes, Known, Objective, Points, undominated
+from nas.search.costaware.gain import UNLIKELY, Boxes, Known, Objective, Points, undominated
 from nas.search.costaware.history import History
 from nas.search.costaware.known import Free
 from nas.search.costaware.model import ColumnModel, Hyperparameters, points
@@ -126,7 +126,9 @@ class CostAware:
             values = np.where(history.failed & ~known, values[known].max(), values)
             rows = np.flatnonzero(np.isfinite(values))
             split = history.networks.features.shape[1]
-            model = self._hyperparameters.fitted(column, where[rows], values[rows], split)
+            sign = self._aim.sign(column)
+            levels = [sign * bound.bound for bound in self._aim.bounds if bound.column == column]
+            model = self._hyperparameters.fitted(column, where[rows], values[rows], split, levels)
             running = np.flatnonzero(history.running & ~np.isfinite(values))
             models[column] = model.believing(where[running]) if len(running) else model
         return models
@@ -184,7 +186,9 @@ class CostAware:
     def _gain(
         self, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector, space: Boxes | Points
     ) -> Vector:
-        """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps what is measured."""
+        """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps the bounds on what is
+        measured; where nothing can be gained, that chance alone.
+        """
         where = points(candidates, among)
         beliefs = {column: model.at(where) for column, model in models.items()}
         objectives: list[Objective] = [
@@ -192,12 +196,13 @@ class CostAware:
             for name in self._aim.objectives
         ]
         gain = space.gain(objectives)
+        chance = np.ones(len(candidates))
         for bound in self._aim.bounds:
             if bound.column in beliefs:
                 sign = self._aim.sign(bound.column)
                 below = beliefs[bound.column].chance_below(sign * bound.bound)
-                gain = gain * (below if (bound.operator == "<=") == (sign > 0) else 1 - below)
-        return gain
+                chance *= below if (bound.operator == "<=") == (sign > 0) else np.maximum(1 - below, UNLIKELY)
+        return gain * chance if gain.any() else chance
 
 
 def _spread(candidates: Networks, place: int, study: np.random.Generator, rng: np.random.Generator) -> Networks:
