@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 Values = NDArray[np.float64]
+Positions = NDArray[np.intp]
+"""Of networks, (resamples, networks), some of them more than once."""
 RESAMPLES = 2000
 
 
@@ -26,32 +27,35 @@ class Interval:
         return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
-def spearman(one: Values, other: Values) -> float:
-    """Pearson's correlation of the ranks, ties at their mean rank; 0 where one of them has no spread."""
-    a, b = (ranks - ranks.mean() for ranks in (rankdata(one), rankdata(other)))
-    norm = math.sqrt((a @ a) * (b @ b))
-    return float(a @ b) / norm if norm else 0.0
+def spearman(one: Values, other: Values) -> Values:
+    """Pearson's correlation of the ranks along the last axis, ties at their mean rank; 0 where one has no spread."""
+    a, b = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (_ranks(one), _ranks(other)))
+    norm = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    return np.divide((a * b).sum(axis=-1), norm, out=np.zeros_like(norm), where=norm > 0)
 
 
-def partial_spearman(one: Values, other: Values, given: Values) -> float:
+def _ranks(values: Values) -> Values:
+    return np.asarray(rankdata(values, axis=-1), dtype=float)
+
+
+def partial_spearman(one: Values, other: Values, given: Values) -> Values:
     """What is left of `spearman(one, other)` among equals in `given`: the first-order partial correlation of the ranks.
 
     0 where `given` already orders one of the two completely. A logarithm of `given` changes nothing: it keeps ranks.
     """
     both, first, second = spearman(one, other), spearman(one, given), spearman(other, given)
-    unexplained = (1 - first**2) * (1 - second**2)
-    return (both - first * second) / math.sqrt(unexplained) if unexplained > 1e-12 else 0.0
+    unexplained = np.sqrt((1 - np.minimum(first**2, 1)) * (1 - np.minimum(second**2, 1)))
+    return np.divide(both - first * second, unexplained, out=np.zeros_like(both), where=unexplained > 1e-6)
 
 
-def bootstrap(statistic: Callable[[NDArray[np.intp]], float], networks: int, seed: int = 0) -> Interval:
+def bootstrap(statistic: Callable[[Positions], Values], networks: int, seed: int = 0) -> Interval:
     """`statistic` of all networks, and its interval over resamples of them, drawn with replacement.
 
     Args:
-        statistic: of the networks at these positions, of which there are as many as networks.
+        statistic: of the networks at these positions, (resamples, networks): a value a resample.
         networks: how many there are.
         seed: the same one draws the same resamples, so that differences are those of pairs.
     """
-    generator = np.random.default_rng(seed)
-    drawn = [statistic(generator.integers(networks, size=networks)) for _ in range(RESAMPLES)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(statistic(np.arange(networks)), float(low), float(high))
+    drawn = np.random.default_rng(seed).integers(networks, size=(RESAMPLES, networks))
+    low, high = np.percentile(statistic(drawn), [2.5, 97.5])
+    return Interval(float(statistic(np.arange(networks)[None])[0]), float(low), float(high))

@@ -76,16 +76,16 @@ def test_only_a_score_whose_lead_over_macs_is_sure_beats_them() -> None:
     rng = np.random.default_rng(0)
     accuracy = rng.normal(size=200)
     macs = accuracy + rng.normal(size=200)
-    kinds = {"macs": macs, "better": accuracy + 0.1 * rng.normal(size=200), "worse": rng.normal(size=200),
+    kinds = {"macs": macs, "activations": rng.normal(size=200), "better": accuracy + 0.1 * rng.normal(size=200), "worse": rng.normal(size=200),
              "alike": macs + 0.1 * rng.normal(size=200)}
     scores = [Score(name, [[value] for value in values], [0.1]) for name, values in kinds.items()]
     rows = {row.name: row for row in judged(scores, accuracy)}
     assert {name: row.verdict for name, row in rows.items()} == {
-        "macs": "", "better": "yes", "worse": "no: worse", "alike": "no: not told apart",
+        "macs": "", "activations": "no: worse", "better": "yes", "worse": "no: worse", "alike": "no: not told apart",
     }
-    assert rows["macs"].partial is None
-    assert rows["better"].partial is not None
-    assert rows["better"].partial.low > 0.5
+    assert rows["macs"].given.keys() == {"activations"}
+    assert rows["better"].given["macs"].low > 0.5
+    assert rows["alike"].given["macs"].low < 0 < rows["alike"].given["macs"].high
 
 
 def test_the_distinct_networks_of_the_table_are_drawn_alike_each_time(table: Path) -> None:
@@ -102,8 +102,10 @@ def test_a_handful_of_networks_gives_a_row_a_score(table: Path) -> None:
     assert "training-free metrics" in done.stderr
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if line.startswith("| `")]
     assert [row[0] for row in rows] == [f"`{name}`" for name in (*COSTS, *METRICS)]
-    for name, correlation, given, over, *_ in rows:
-        for cell in (correlation,) if name == "`macs`" else (correlation, given, over):
+    for name, correlation, beyond_macs, beyond_activations, over, *_ in rows:
+        cells = {correlation, beyond_macs, beyond_activations, over}
+        assert ("" in cells) == (name in ("`macs`", "`activations`"))
+        for cell in cells - {""}:
             assert re.fullmatch(r"-?\d\.\d\d \[-?\d\.\d\d, -?\d\.\d\d\]", cell), (name, cell)
 
 
