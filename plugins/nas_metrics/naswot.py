@@ -6,25 +6,16 @@ the score s = log |K_H| of its section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import nas
-from nas.errors import SpecError
-from nas.train import options as of
 from nas.train.device import find_device
+from nas_metrics.untrained import OPTIONS, batch, blaming_memory, check, conditions, full_precision, normalise_by_batch
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
-
-NOISE = "noise"
-
-OPTIONS: Mapping[str, object] = {"data": NOISE, "batch_size": 16, "device": "auto"}
-"""Option -> default. `data` is "noise", Gaussian of mean 0 and standard deviation 1, or a data set of `nas.train.data`,
-of whose train split a batch is drawn. The paper takes batches of 128 images; 16 order networks at 224 pixels in about
-a second each.
-"""
 
 RECTIFIERS = (
     *("relu", "relu6", "hardtanh", "leaky_relu", "rrelu", "prelu", "elu", "selu", "celu", "threshold"),
@@ -42,24 +33,20 @@ def naswot(context: nas.MetricContext) -> nas.Estimate:
     Every unit before a rectifier is on (above 0) or off for an image; these bits, over the whole network, are the
     image's code. K[i, j] is the number of units on which images i and j agree. For smooth activations (SiLU,
     hardswish) the sign of the unit stands for the linear region that a ReLU would be in. The candidate stays
-    untrained; its batch norms use the batch's own statistics, and dropout and drop path are off.
+    untrained; its batch norms use the batch's own statistics, and dropout and drop path are off. The paper takes
+    batches of 128 images; 16, the default, order networks at 224 pixels in about a second each.
 
     Raises:
         MeasureError: `nan` where two images cannot be told apart, or an output is not finite; `oom`; `invalid`
             where the network calls none of `RECTIFIERS`.
     """
-    import torch
-
     options = context.options
     device = find_device(options["device"])
-    images = _batch(context, of.whole(options, "batch_size", 2))
-    network = context.network.to(device)
-    try:
-        kernel, units = hamming_kernel(network, images.to(device))
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise nas.MeasureError(f"out of memory with a batch of {len(images)}", outcome="oom") from error
-    conditions = {"data": options["data"], "batch": len(images), "device": device.type, "units": units}
-    return nas.Estimate(log_determinant(kernel), conditions=conditions)
+    images = batch(context)
+    with blaming_memory(images):
+        kernel, units = hamming_kernel(context.network.to(device), images.to(device))
+    found = {"data": options["data"], "batch": len(images), "device": device.type, "units": units}
+    return nas.Estimate(log_determinant(kernel), conditions=found)
 
 
 def hamming_kernel(network: nn.Module, images: Tensor) -> tuple[Tensor, int]:
@@ -88,11 +75,8 @@ def hamming_kernel(network: nn.Module, images: Tensor) -> tuple[Tensor, int]:
             agreements.add_((code @ code.T).double().add_(piece.shape[1]), alpha=0.5)
             units += piece.shape[1]
 
-    network.eval()
-    for module in network.modules():
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):  # their base has no other name
-            module.train()
-    with torch.no_grad(), _full_precision(), _watching(read):
+    normalise_by_batch(network)
+    with torch.no_grad(), full_precision(), _watching(read):
         outputs = network(images)
     if not units:
         raise nas.MeasureError(
@@ -123,20 +107,6 @@ def log_determinant(kernel: Tensor) -> float:
     return float(eigenvalues.log().sum())
 
 
-def _batch(context: nas.MetricContext, size: int) -> Tensor:
-    """The images, float32 (size, channels, height, width): the same for the same seed."""
-    import torch
-
-    generator = torch.Generator().manual_seed(context.seed)
-    source = of.text(context.options, "data")
-    if source == NOISE:
-        return torch.randn(size, *context.input_shape, generator=generator)
-    from nas.train.data import load_data
-
-    images = load_data(source, context.input_shape).train.images
-    return images[torch.randperm(len(images), generator=generator)[:size]]
-
-
 def _watching(read: Callable[[Tensor], None]) -> torch.overrides.TorchFunctionMode:
     """While it is active, `read` gets the input of every rectifier, before an in-place one overwrites it."""
     from torch import Tensor
@@ -154,60 +124,6 @@ def _watching(read: Callable[[Tensor], None]) -> torch.overrides.TorchFunctionMo
             return func(*args, **kwargs)  # the mode is off in here: what func calls is not read twice
 
     return Watch()
-
-
-def _full_precision() -> Any:
-    """No TF32 on a GPU: a unit near 0 would change sides."""
-    import contextlib
-
-    import torch
-
-    @contextlib.contextmanager
-    def flags() -> Iterator[None]:
-        matmul = torch.backends.cuda.matmul.allow_tf32
-        torch.backends.cuda.matmul.allow_tf32 = False
-        try:
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-                yield
-        finally:
-            torch.backends.cuda.matmul.allow_tf32 = matmul
-
-    return flags()
-
-
-def check(setting: nas.Setting) -> str | None:
-    """Why these options or data cannot be used. The data's number of classes is of no matter: no label is read."""
-    options = setting.options
-    try:
-        size = of.whole(options, "batch_size", 2)
-        find_device(options["device"])
-        source = of.text(options, "data")
-        if source == NOISE:
-            return None
-        from nas.train.data import load_data
-
-        for shape in setting.input_shapes:
-            if (has := len(load_data(source, shape).train)) < size:
-                return f'batch_size = {size}, and the train split of data = "{source}" has {has} images; lower it'
-    except SpecError as error:
-        return _with_noise(str(error))
-    return None
-
-
-def _with_noise(message: str) -> str:
-    """`noise` is no data set, and so no message about data sets knows it."""
-    return f'{message}\n"{NOISE}" is there too.' if message.startswith("unknown data") else message
-
-
-def conditions(setting: nas.Setting) -> Mapping[str, object]:
-    """The content of the data, where there are any, and the kind of device."""
-    device = find_device(setting.options["device"]).type
-    source = of.text(setting.options, "data")
-    if source == NOISE:
-        return {"device": device}
-    from nas.train.data import load_data
-
-    return {"device": device, "data_fingerprint": load_data(source, setting.input_shapes[0]).fingerprint}
 
 
 @nas.hookimpl

@@ -294,6 +294,10 @@ OPTIONS = {
         "batch larger than the data": ('data = "digits"\nbatch_size = 60000', "batch_size = 60000"),
         "device": ('device = "tpu"', "device = 'tpu'"),
     },
+    "phi_score": {
+        "repeats of 0": ("repeats = 0", "repeats = 0 must be a whole number from 1"),
+        "data unknown": ('data = "noisy"', "noisy"),
+    },
 }
 OPTION_CASES = [
     pytest.param(column, line, said, id=f"{column}: {name}")

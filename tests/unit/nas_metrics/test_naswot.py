@@ -13,7 +13,8 @@ from torch.nn import functional as F  # noqa: N812  # torch's own name for it
 import nas
 import nas_metrics.naswot
 from nas.metrics import broken_contract
-from nas_metrics.naswot import OPTIONS, check, conditions, hamming_kernel, log_determinant, naswot
+from nas_metrics.naswot import hamming_kernel, log_determinant, naswot
+from nas_metrics.untrained import OPTIONS, check, conditions
 
 
 def context(network: nn.Module, seed: int = 0, **options: object) -> nas.MetricContext:
@@ -170,6 +171,23 @@ def test_outputs_that_are_not_finite() -> None:
     with torch.no_grad():
         network[-1].bias.fill_(torch.nan)  # type: ignore[union-attr,operator]  # a linear layer
     assert outcome(network)[0] == "nan"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+)
+def test_a_network_that_the_memory_does_not_hold_is_told_of_with_the_batch(error: Exception) -> None:
+    class Greedy(nn.Module):
+        def forward(self, _: Tensor) -> Tensor:
+            raise error
+
+    assert outcome(Greedy()) == ("oom", "out of memory with a batch of 16; lower batch_size")
+
+
+def test_a_mistake_of_the_network_is_not_blamed_on_the_memory() -> None:
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        naswot(context(nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(7, 10))))
 
 
 def test_good_settings_are_accepted() -> None:
