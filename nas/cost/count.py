@@ -13,7 +13,7 @@ from nas.arch import Architecture
 from nas.blocks import BlockIO, BlockRegistry
 from nas.chain import scaled, stem_shape
 from nas.cost.result import Cost, PartCost
-from nas.cost.table import BlockCost, BlockKey, CostTable, Size
+from nas.cost.table import BlockCost, BlockKey, CostTable, CountedBlocks, Size
 from nas.errors import SpecError
 from nas.layers import activation, batch_norm
 from nas.plugins import load_plugins
@@ -123,6 +123,19 @@ def count_parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> 
     return tuple(told)
 
 
+def count_blocks(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> tuple[CountedBlocks, ...]:
+    """Every block of an architecture that is canonical already, stem and head among them, in order; equal blocks in a
+    row are one entry. They add up to `count_architecture`.
+
+    Raises:
+        BlockError: a block does not build or run, or gives another shape than it should.
+        SpecError: it has more than 10 G parameters.
+    """
+    parts = list(_parts(arch, blocks, table))
+    _refuse_giant(parts)
+    return tuple(CountedBlocks(part.key, part.times, part.cost) for part in parts if part.key is not None)
+
+
 def _parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Iterator[_Part]:
     channels, height, width = arch.input_shape
     stem = arch.stem
@@ -132,7 +145,7 @@ def _parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Itera
     jump: Size = stem.stride * (2 if stem.pool else 1)
     vertical, horizontal = cost.field
     channels, height, width = stem_shape(arch)
-    yield _Part("stem", 1, cost, (channels, height, width), (vertical, horizontal), jump)
+    yield _Part("stem", 1, cost, (channels, height, width), (vertical, horizontal), jump, key)
     for position, stage in enumerate(arch.stages):
         spec = blocks[stage.block]
         digest, params, place = blocks.origin(stage.block).digest, str(stage.params), f"stages.{position}"
@@ -142,24 +155,21 @@ def _parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Itera
 
         stride = stage.stride
         for times in (1, stage.repeats - 1) if stage.repeats > 1 else (1,):
-            cost = _looked_up(
-                table,
-                BlockKey(stage.block, stage.version, digest, params, channels, stage.channels, stride, NORM, arch.act,
-                         height, width),
-                count_one,
-            )
+            key = BlockKey(stage.block, stage.version, digest, params, channels, stage.channels, stride, NORM, arch.act,
+                           height, width)
+            cost = _looked_up(table, key, count_one)
             vertical += times * (cost.field[0] - 1) * jump
             horizontal += times * (cost.field[1] - 1) * jump
             height, width = scaled(height, stride, spec.scale), scaled(width, stride, spec.scale)
             if stride != 1:
                 jump = jump / Fraction(stride) if spec.scale == "up" else jump * stride
             channels, stride = stage.channels, 1
-            yield _Part(place, times, cost, (channels, height, width), (vertical, horizontal), jump)
+            yield _Part(place, times, cost, (channels, height, width), (vertical, horizontal), jump, key)
     head = arch.head
     kind = f"channels={head.channels},hidden={head.hidden}"
     key = BlockKey("(head)", 1, "", kind, channels, arch.classes, 1, NORM, head.act, height, width)
     cost = _looked_up(table, key, lambda key: _count_head(arch, key))
-    yield _Part("head", 1, cost, (arch.classes,), (vertical, horizontal), jump)
+    yield _Part("head", 1, cost, (arch.classes,), (vertical, horizontal), jump, key)
 
 
 def _refuse_giant(parts: Sequence[_Part]) -> None:
@@ -182,6 +192,7 @@ class _Part(NamedTuple):
     shape: tuple[int, ...] = ()
     field: tuple[Size, Size] = (1, 1)
     jump: Size = 1
+    key: BlockKey | None = None
 
 
 def _looked_up(table: CostTable, key: BlockKey, count_it: Callable[[BlockKey], BlockCost]) -> BlockCost:

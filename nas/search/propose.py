@@ -22,6 +22,7 @@ from nas.errors import NasError, NothingFeasibleError, StoreError
 from nas.metrics import Estimate, MetricContext, ask, is_finite
 from nas.search.clock import Clock
 from nas.search.columns import Column, broken
+from nas.search.foresight import Foresight
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
 from nas.search.together import Together
@@ -81,6 +82,7 @@ class Proposer:
         self._table = CostTable() if costs is None else costs
         self._clock = clock or Clock()
         self._together = Together()
+        self._foresight = Foresight(spec, space, columns, self._table)
         self.distributions = distributions(space)
 
     def look(self, values: Values, tried: frozenset[str] | set[str] = frozenset()) -> Candidate | Rejected:
@@ -135,6 +137,7 @@ class Proposer:
         reasons: Counter[str] = Counter()
         rng = random.Random(derived_seed(self._spec.study.seed, number))
         seen: list[Values] = []
+        outlook = self._foresight.now()
         while reasons.total() < MAX_REJECTED:
             attempt = reasons.total()
             noted: Mapping[str, Any] = {}
@@ -146,8 +149,15 @@ class Proposer:
                 values = self._space.neighbour(rng.choice(seen), rng) if near else self._space.draw(rng)
             found = self.look(values, tried)
             if isinstance(found, Candidate):
-                return replace(found, sampler=name, rejected=attempt, system_attrs=dict(noted))
+                found = replace(found, sampler=name, rejected=attempt, system_attrs=dict(noted))
+                if (foreseen := outlook.against(found)) is None:
+                    return found
+                found = Rejected(foreseen, "infeasible", found.arch, found.free)
             reasons[found.reason] += 1
+            if outlook.spent:
+                break
+        if outlook.least is not None:
+            return replace(outlook.least, rejected=reasons.total())
         return self._last_resort(name, tried, reasons)
 
     def _ask(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Direction = Literal["minimize", "maximize"]
 Role = Literal["objective", "constraint", "column"]
@@ -151,6 +151,20 @@ class Measurement:
     seconds: float | None = None
     samples: Sequence[float] = ()
     seed: int | None = None
+
+
+class Comparable(NamedTuple):
+    """A successful measurement under conditions that were asked for: of which network, and what came out where.
+
+    `environment` is the machine's fingerprint, None where the metric tells of none.
+    """
+
+    id: int
+    key: str
+    arch_id: str
+    arch: str
+    value: float
+    environment: str | None
 
 
 @dataclass(frozen=True)
