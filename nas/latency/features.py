@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]
 
 Network = Sequence[CountedBlocks]
@@ -26,6 +27,9 @@ Network = Sequence[CountedBlocks]
 QUANTITIES = ("count", "macs", "activations", "params")
 """What a block's time may grow with: that there is one (its launches), its arithmetic, the maps that it writes, and the
 weights that it reads."""
+
+TOTALS = 1 + len(QUANTITIES)
+"""The first columns of additive features: a 1 for what every network takes, and each quantity in all."""
 
 _NUMBER = re.compile(r"[0-9.e+-]+")
 
@@ -62,7 +66,7 @@ def amounts(blocks: CountedBlocks) -> tuple[float, float, float, float]:
 
 
 class Group(NamedTuple):
-    """Columns `start` to `stop` of a matrix of additive features, whose weights are taken to be alike in size."""
+    """Columns `start` to `stop` of additive features, whose weights are taken to be alike in size."""
 
     name: str
     start: int
@@ -104,12 +108,13 @@ class Additive:
 
     @property
     def groups(self) -> tuple[Group, ...]:
-        """The groups, in the order of the columns."""
-        found, start = [Group("base", 0, 1)], 1
-        for name, width in (("all", 1), ("kind", len(self.kinds) + 1), ("place", len(self.places) + 1)):
-            for quantity in QUANTITIES:
-                found.append(Group(f"{quantity} by {name}", start, start + width))
-                start += width
+        """The groups, in the order of the columns: what every network takes, then counts and work by what they are of.
+        """
+        found, start = [Group("every network", 0, 1)], 1
+        for name, width in (("", 1), (" by kind", len(self.kinds) + 1), (" by place", len(self.places) + 1)):
+            stop = start + len(QUANTITIES) * width
+            found += [Group(f"count{name}", start, start + width), Group(f"work{name}", start + width, stop)]
+            start = stop
         return tuple(found)
 
     def rows(self, networks: Sequence[Network]) -> Matrix:
@@ -149,11 +154,8 @@ class Additive:
         return tuple((1 + at, first + at * kinds, second + at * places) for at in range(quantities))
 
 
-def shape(networks: Sequence[Network]) -> Matrix:
-    """(networks, 1 + quantities): what a network is as a whole, as logarithms: the side of its input, its totals."""
+def log_side(networks: Sequence[Network]) -> Vector:
+    """(networks,): the logarithm of the side of the input, of the square of equal area where it is none."""
     import numpy as np
 
-    totals = [[0.5 * math.log(area(network))] + [
-        math.log(max(sum(column), 1.0)) for column in zip(*(amounts(one) for one in network), strict=True)
-    ] for network in networks]
-    return np.array(totals, dtype=np.float64).reshape(len(networks), 1 + len(QUANTITIES))
+    return np.array([0.5 * math.log(area(network)) for network in networks], dtype=np.float64)

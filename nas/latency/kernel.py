@@ -1,9 +1,8 @@
-"""What a Gaussian process takes for alike in networks: loaded where a model is fitted, since scikit-learn comes with it.
-"""
+"""What a Gaussian process takes for alike in networks; scikit-learn comes with it, where a model is fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,32 +14,38 @@ if TYPE_CHECKING:
     Matrix = NDArray[np.float64]
 
 
-class OfBlocks(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
-    """Times that add up over blocks, and smooth functions of what a network is as a whole.
+VARIANCES = (1e-6, 1e3)
+LENGTHS = (0.3, 30.0)
 
-    `sum_g linear[g] <x_g, y_g> + sum_s smooth[s] exp(-|x_s - y_s|^2 / (2 length[s]^2))`: `groups` and `smooths` are
-    slices of columns. A group's weights thus have the variance `linear[g]` before anything is measured.
+
+class OfBlocks(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
+    """Times that add up over blocks, and a smooth function of what a network is as a whole.
+
+    `sum_g linear[g] <x_g, y_g> + smooth exp(-|x_s - y_s|^2 / (2 length^2))`: `groups` are slices of columns (start,
+    stop), of whose weights `linear` holds the variance before anything is measured; `whole` is the slice of x_s.
     """
 
     def __init__(
-        self, groups: Sequence[tuple[int, int]], smooths: Sequence[tuple[int, int]], linear: Sequence[float],
-        smooth: Sequence[float], length: Sequence[float], variances: tuple[float, float] = (1e-6, 1e2),
-        lengths: tuple[float, float] = (0.3, 30.0),
+        self, groups: Sequence[tuple[int, int]], whole: tuple[int, int], linear: Sequence[float] | None = None,
+        smooth: float = 0.1, length: float = 1.0,
     ) -> None:
-        self.groups, self.smooths, self.linear, self.smooth, self.length = groups, smooths, linear, smooth, length
-        self.variances, self.lengths = variances, lengths
+        self.groups, self.whole, self.smooth, self.length = groups, whole, smooth, length
+        self.linear = [1.0] * len(groups) if linear is None else linear
 
     @property
     def hyperparameter_linear(self) -> Hyperparameter:
-        return Hyperparameter("linear", "numeric", self.variances, len(self.groups))
+        """The variances of the groups' weights."""
+        return Hyperparameter("linear", "numeric", VARIANCES, len(self.groups))
 
     @property
     def hyperparameter_smooth(self) -> Hyperparameter:
-        return Hyperparameter("smooth", "numeric", self.variances, len(self.smooths))
+        """The variance of the smooth function."""
+        return Hyperparameter("smooth", "numeric", VARIANCES)
 
     @property
     def hyperparameter_length(self) -> Hyperparameter:
-        return Hyperparameter("length", "numeric", self.lengths, len(self.smooths))
+        """How far the smooth function goes without changing much."""
+        return Hyperparameter("length", "numeric", LENGTHS)
 
     def __call__(
         self, X: Matrix, Y: Matrix | None = None, eval_gradient: bool = False  # noqa: N803  # scikit-learn's names
@@ -49,34 +54,30 @@ class OfBlocks(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
         scikit-learn sorts by name: length, linear, smooth.
         """
         other = X if Y is None else Y
-        lines = [value * X[:, at:to] @ other[:, at:to].T for (at, to), value in self._pairs(self.groups, self.linear)]
-        curves, slopes = [], []
-        for (at, to), value, length in zip(
-            self.smooths, np.atleast_1d(self.smooth), np.atleast_1d(self.length), strict=True
-        ):
-            distance = ((X[:, None, at:to] - other[None, :, at:to]) ** 2).sum(-1) / length**2
-            curves.append(value * np.exp(-0.5 * distance))
-            slopes.append(curves[-1] * distance)
-        together = np.sum([*lines, *curves], axis=0)
-        return (together, np.stack([*slopes, *lines, *curves], axis=-1)) if eval_gradient else together
+        lines = [value * X[:, at:to] @ other[:, at:to].T for value, (at, to) in self._of_groups()]
+        at, to = self.whole
+        distance = ((X[:, None, at:to] - other[None, :, at:to]) ** 2).sum(-1) / self.length**2
+        curve = self.smooth * np.exp(-0.5 * distance)
+        together = np.sum([*lines, curve], axis=0)
+        return (together, np.stack([curve * distance, *lines, curve], axis=-1)) if eval_gradient else together
 
     def diag(self, X: Matrix) -> Matrix:  # noqa: N803
         """The diagonal of `self(X)`."""
-        parts = [value * (X[:, at:to] ** 2).sum(1) for (at, to), value in self._pairs(self.groups, self.linear)]
-        return np.asarray(np.sum([*parts, np.full(len(X), np.sum(self.smooth))], axis=0), dtype=np.float64)
+        found = np.full(len(X), self.smooth)
+        for value, (at, to) in self._of_groups():
+            found += value * (X[:, at:to] ** 2).sum(1)
+        return found
 
     def is_stationary(self) -> bool:
-        """It is not: a longer network has a longer time."""
+        """It is not: a longer network takes longer."""
         return False
 
     def weights(self) -> Matrix:
-        """The variance of every column's weight before anything is measured; 0 of columns that are in no group."""
-        width = max(to for _, to in (*self.groups, *self.smooths))
-        found = np.zeros(width)
-        for (at, to), value in self._pairs(self.groups, self.linear):
-            found[at:to] += value
+        """The variance of every column's weight before anything is measured."""
+        found = np.zeros(max(to for _, to in self.groups))
+        for value, (at, to) in self._of_groups():
+            found[at:to] = value
         return found
 
-    @staticmethod
-    def _pairs(slices: Sequence[tuple[int, int]], values: Sequence[float]) -> zip[tuple[tuple[int, int], float]]:
-        return zip(slices, np.atleast_1d(values), strict=True)
+    def _of_groups(self) -> Iterator[tuple[float, tuple[int, int]]]:
+        return zip(np.atleast_1d(self.linear).tolist(), self.groups, strict=True)
