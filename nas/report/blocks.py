@@ -62,7 +62,7 @@ def load_blocks(study: str, storage: str, plugins: Plugins) -> OfBlocks:
         table, rows, notices = CostTable(), list[dict[str, Any]](), list[str]()
         for column in columns:
             own = {trial["arch_id"] for trial in measured if trial["measured"].get(column.name, (None,))[0] is not None}
-            seen = Training(store, _conditions(row, column), plugins.blocks, table).read()
+            seen = Training(store, _conditions(row, column, plugins), plugins.blocks, table).read()
             shown = [one for one in seen if one.arch_id in own]
             if len(seen) < FEWEST or not shown:
                 notices.append(_too_few(column.name, len(seen), len(own), plugins))
@@ -72,7 +72,8 @@ def load_blocks(study: str, storage: str, plugins: Plugins) -> OfBlocks:
             notices.append(_behind(column.name, model, shown))
     if not rows:
         raise MeasureError("--blocks: " + "\n".join(notices))
-    return OfBlocks(row, pd.DataFrame(rows, columns=list(COLUMNS)), tuple(notices))
+    whole = dict.fromkeys(("in_channels", "out_channels", "stride", "height", "width", "seen"), "Int64")
+    return OfBlocks(row, pd.DataFrame(rows, columns=list(COLUMNS)).astype(whole), tuple(notices))
 
 
 def _times(study: StudyRow, plugins: Plugins) -> list[ColumnRow]:
@@ -90,19 +91,21 @@ def _times(study: StudyRow, plugins: Plugins) -> list[ColumnRow]:
     raise SpecError(told)
 
 
-def _conditions(study: StudyRow, column: ColumnRow) -> Conditions:
+def _conditions(study: StudyRow, column: ColumnRow, plugins: Plugins) -> Conditions:
     """How the study measures the column, as it was frozen."""
+    seeded = plugins.metrics[column.metric].seeded
     columns: Any = study.registry.get("columns", {})
     frozen: Mapping[str, Any] = columns.get(column.name, {})
     settings: Any = study.spec.get("study", {})
     metric = (column.metric, int(frozen.get("version", 0)), str(frozen.get("digest", "")))
-    return Conditions(metric, column.options, frozen.get("conditions") or {}, settings.get("seed"))
+    return Conditions(metric, column.options, frozen.get("conditions") or {},
+                      settings.get("seed") if seeded else None)
 
 
 def _too_few(name: str, seen: int, own: int, plugins: Plugins) -> str:
     """Why a column has no table."""
-    told = (f"{one_line(name)}: {seen} networks are measured under the study's conditions, by the blocks and the metric "
-            f"as they are here; a model takes {FEWEST}")
+    told = (f"{one_line(name)}: {seen} networks are measured under the study's conditions, by blocks and metric as "
+            f"they are here; a model takes {FEWEST}")
     if own > seen:
         told += (f". The study itself has measured {own}: their blocks are not here, name their plugin with --plugin; "
                  f"or their source has changed since{plugins.hint()}")
@@ -114,11 +117,11 @@ def _behind(name: str, model: LatencyModel, shown: Sequence[Measured]) -> str:
     import numpy as np
 
     _, low, high = model.predict([one.network for one in shown], LEVEL)
-    half = float(np.median(np.sqrt(high / low))) - 1
+    wide = float(np.median(np.sqrt(high / low)))
     others = model.networks - len(shown)
     told = f", {others} of them by other studies" if others else ""
     return (f"{one_line(name)}: a model of {model.networks} measured networks{told}, which predicts another network to "
-            f"within {half:.0%} in nine of ten cases. {REST} is what a network takes beside its blocks. Times that "
+            f"within a factor of {wide:.2f} in nine of ten cases. {REST} is what a network takes beside its blocks. Times that "
             "always occur together are told apart by what they cost alone, as wide intervals show.")
 
 
@@ -137,7 +140,7 @@ def _rows(column: ColumnRow, model: LatencyModel, shown: Sequence[Measured]) -> 
             found.setdefault(blocks.key, _row(column, blocks.key, float(value), float(low), float(high)))
         for key, value in {blocks.key: value for blocks, value in zip(one.network, values, strict=True)}.items():
             shares.setdefault(key, []).append(float(value / predicted[place]))
-    rows = [row | {"seen": len(shares[key]), "share": sum(shares[key]) / len(shares[key])} for key, row in found.items()]
+    rows = [row | {"seen": len(of), "share": sum(of) / len(of)} for key, row in found.items() for of in [shares[key]]]
     rows.sort(key=lambda row: -row["value"])
     left = {"column": column.name, "block": REST, "params": "", "seen": len(shown), "value": float(rest.mean()),
             "share": float((rest / predicted).mean()), "unit": column.unit}
