@@ -106,6 +106,10 @@ class Additive:
         sums = [sum(column) for column in zip(*(amounts(one) for network in networks for one in network), strict=True)]
         return cls(kinds, places, tuple(total / len(networks) or 1.0 for total in sums))
 
+    def knows(self, network: Network) -> bool:
+        """Whether the training set has shown every kind of block of a network."""
+        return all(kind(blocks.key) in self.kinds for blocks in network)
+
     @property
     def groups(self) -> tuple[Group, ...]:
         """The groups, in the order of the columns: what every network takes, then counts and work by what they are of.

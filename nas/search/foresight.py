@@ -118,6 +118,8 @@ class Outlook:
         """How far beyond hope the candidate is, as a share, and why; None where it may be worth a measurement."""
         if candidate.arch.arch_id in one.measured:
             return None  # its value is known, and costs nothing
+        if not one.model.additive.knows(network):
+            return None
         value, low, high = one.predicted(network)
         name, unit = one.column.name, f" {one.column.unit}" if one.column.unit else ""
         told = f"{name} is predicted as {rounded(value)}{unit} [{rounded(low)}, {rounded(high)}]"
