@@ -121,8 +121,8 @@ def _behind(name: str, model: LatencyModel, shown: Sequence[Measured]) -> str:
     others = model.networks - len(shown)
     told = f", {others} of them by other studies" if others else ""
     return (f"{one_line(name)}: a model of {model.networks} measured networks{told}, which predicts another network to "
-            f"within a factor of {wide:.2f} in nine of ten cases. {REST} is what a network takes beside its blocks. Times that "
-            "always occur together are told apart by what they cost alone, as wide intervals show.")
+            f"within a factor of {wide:.2f} in nine of ten cases. {REST} is what a network takes beside its blocks. "
+            "Times that always occur together are told apart by what they cost alone, as wide intervals show.")
 
 
 def _rows(column: ColumnRow, model: LatencyModel, shown: Sequence[Measured]) -> list[dict[str, Any]]:

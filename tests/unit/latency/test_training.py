@@ -14,11 +14,13 @@ from nas.cost.table import CostTable
 from nas.latency.training import Conditions, Training
 from nas.plugins import load_plugins
 from nas.store.identity import measurement_key
-from nas.store.rows import Measurement, TrialEnd, TrialStart
+from nas.store.rows import ColumnRow, Measurement, TrialEnd, TrialStart
 from nas.store.store import Store
 
 BLOCKS = load_plugins().blocks
 HOW = Conditions(("latency_ms", 1, "digest"), {"batch": 1}, {"device": "cpu"}, None)
+
+COLUMN = ColumnRow("latency_ms", "latency_ms", "ms", "minimize", "of a test", "objective", True)
 
 
 def arch(channels: int) -> Architecture:
@@ -39,7 +41,8 @@ def keep(store):
     def kept(study: str, channels: int, value: float, how: Conditions = HOW, machine: str = "here", outcome: str = "ok"):
         made, setting = arch(channels), {**how.options, **how.conditions}
         row = store.find_study(study) or store.create_study(
-            study, ["minimize"], ["latency_ms"], spec={}, registry={}, columns=[], objectives={})
+            study, ["minimize"], ["latency_ms"], spec={}, registry={}, columns=[COLUMN],
+            objectives={"latency_ms": "minimize"})
         number = store.begin_trial(row, create_trial(state=TrialState.RUNNING),
                                    TrialStart(made.arch_id, made.text, 1, 1, 1, 1, "1x1"))
         digests = {"conv": BLOCKS.origin("conv").digest}
