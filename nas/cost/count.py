@@ -13,7 +13,7 @@ from nas.arch import Architecture
 from nas.blocks import BlockIO, BlockRegistry
 from nas.chain import scaled, stem_shape
 from nas.cost.result import Cost, PartCost
-from nas.cost.table import BlockCost, BlockKey, CostTable, Size
+from nas.cost.table import BlockCost, BlockKey, CostTable, CountedBlocks, Size
 from nas.errors import SpecError
 from nas.layers import activation, batch_norm
 from nas.plugins import load_plugins
@@ -123,46 +123,61 @@ def count_parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> 
     return tuple(told)
 
 
+def count_blocks(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> tuple[CountedBlocks, ...]:
+    """Every block of an architecture that is canonical already, stem and head among them, in order; equal blocks in a
+    row are one entry. They add up to `count_architecture`.
+
+    Raises:
+        BlockError: a block does not build or run, or gives another shape than it should.
+        SpecError: it has more than 10 G parameters.
+    """
+    parts = list(_parts(arch, blocks, table))
+    _refuse_giant(parts)
+    return tuple(CountedBlocks(part.key, part.times, part.cost) for part in parts if part.key is not None)
+
+
 def _parts(arch: Architecture, blocks: BlockRegistry, table: CostTable) -> Iterator[_Part]:
-    cost = stem_cost(arch, table)
+    stem = count_stem(arch, table)
     jump: Size = arch.stem.stride * (2 if arch.stem.pool else 1)
-    vertical, horizontal = cost.field
+    vertical, horizontal = stem.cost.field
     shape = stem_shape(arch)
-    yield _Part("stem", 1, cost, shape, (vertical, horizontal), jump)
+    yield _Part("stem", 1, stem.cost, shape, (vertical, horizontal), jump, stem.key)
     for position, stage in enumerate(arch.stages):
         spec = blocks[stage.block]
         stride = stage.stride
-        for times, cost, behind in stage_costs(arch, position, shape, blocks, table):
-            vertical += times * (cost.field[0] - 1) * jump
-            horizontal += times * (cost.field[1] - 1) * jump
+        for counted, behind in count_stage(arch, position, shape, blocks, table):
+            vertical += counted.times * (counted.cost.field[0] - 1) * jump
+            horizontal += counted.times * (counted.cost.field[1] - 1) * jump
             if stride != 1:
                 jump = jump / Fraction(stride) if spec.scale == "up" else jump * stride
             shape, stride = behind, 1
-            yield _Part(f"stages.{position}", times, cost, shape, (vertical, horizontal), jump)
-    yield _Part("head", 1, head_cost(arch, shape, table), (arch.classes,), (vertical, horizontal), jump)
+            yield _Part(f"stages.{position}", counted.times, counted.cost, shape, (vertical, horizontal), jump,
+                        counted.key)
+    head = count_head(arch, shape, table)
+    yield _Part("head", 1, head.cost, (arch.classes,), (vertical, horizontal), jump, head.key)
 
 
-def stem_cost(arch: Architecture, table: CostTable) -> BlockCost:
-    """The cost of the stem of an architecture."""
+def count_stem(arch: Architecture, table: CostTable) -> CountedBlocks:
+    """The stem of an architecture."""
     (channels, height, width), stem = arch.input_shape, arch.stem
     kind = f"kernel={stem.kernel},pool={stem.pool}"
     key = BlockKey("(stem)", 1, "", kind, channels, stem.channels, stem.stride, NORM, stem.act, height, width)
-    return _looked_up(table, key, lambda key: _count_stem(arch, key))
+    return CountedBlocks(key, 1, _looked_up(table, key, lambda key: _count_stem(arch, key)))
 
 
-def head_cost(arch: Architecture, shape: tuple[int, int, int], table: CostTable) -> BlockCost:
-    """The cost of the head of an architecture, at which (channels, height, width) arrives."""
+def count_head(arch: Architecture, shape: tuple[int, int, int], table: CostTable) -> CountedBlocks:
+    """The head of an architecture, at which (channels, height, width) arrives."""
     (channels, height, width), head = shape, arch.head
     kind = f"channels={head.channels},hidden={head.hidden}"
     key = BlockKey("(head)", 1, "", kind, channels, arch.classes, 1, NORM, head.act, height, width)
-    return _looked_up(table, key, lambda key: _count_head(arch, key))
+    return CountedBlocks(key, 1, _looked_up(table, key, lambda key: _count_head(arch, key)))
 
 
-def stage_costs(
+def count_stage(
     arch: Architecture, position: int, shape: tuple[int, int, int], blocks: BlockRegistry, table: CostTable
-) -> Iterator[tuple[int, BlockCost, tuple[int, int, int]]]:
-    """The blocks of a canonical stage, at which (channels, height, width) arrives: how many equal ones, the cost of
-    one, and the shape behind them.
+) -> Iterator[tuple[CountedBlocks, tuple[int, int, int]]]:
+    """The blocks of a canonical stage, at which (channels, height, width) arrives: the first one and then the others,
+    each with the shape behind them.
 
     Raises:
         BlockError: a block does not build or run, or gives another shape than it should.
@@ -176,7 +191,7 @@ def stage_costs(
         cost = _looked_up(table, key, lambda key: _count_block(arch, blocks, position, key))
         height, width = scaled(height, stride, spec.scale), scaled(width, stride, spec.scale)
         channels, stride = stage.channels, 1
-        yield times, cost, (channels, height, width)
+        yield CountedBlocks(key, times, cost), (channels, height, width)
 
 
 def _refuse_giant(parts: Sequence[_Part]) -> None:
@@ -199,6 +214,7 @@ class _Part(NamedTuple):
     shape: tuple[int, ...] = ()
     field: tuple[Size, Size] = (1, 1)
     jump: Size = 1
+    key: BlockKey | None = None
 
 
 def _looked_up(table: CostTable, key: BlockKey, count_it: Callable[[BlockKey], BlockCost]) -> BlockCost:

@@ -61,6 +61,14 @@ class BlockCost:
     global_ops: tuple[str, ...] = ()
 
 
+class CountedBlocks(NamedTuple):
+    """`times` equal blocks in a row of a network, and what one of them costs."""
+
+    key: BlockKey
+    times: int
+    cost: BlockCost
+
+
 class CostTable:
     """Costs by key, in this process. One that also reads and writes elsewhere overrides `get` and `put`."""
 

@@ -13,4 +13,10 @@
     environment, processor, gpu   what the machine is, and what it was doing
     faults    what went wrong, as an outcome of the report
     measure   all of it, in order
+
+And how long one takes that was never measured:
+
+    training  what was measured under the same conditions
+    features  what a network is, in numbers that its time may depend on
+    kernel, prediction   a model of these, and what it says of others and of single blocks
 """

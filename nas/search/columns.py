@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from nas.plugins import Plugins
 from nas.search.asking import Asking, Question
 from nas.space import SearchSpace
 from nas.spec import Bound, StudySpec
+from nas.store.identity import measurement_key
 from nas.store.rows import COST, ColumnRow
 
 ORDER = {"free": 0, "cheap": 1, "expensive": 2}
@@ -49,15 +49,9 @@ class Column:
         """What a stored measurement must share with this one to stand for it, as 32 hex digits."""
         if self.metric is None:
             raise ValueError(f"{self.name} is no measurement")
-        parts = {
-            "arch_id": arch_id,
-            "blocks": dict(sorted(block_digests.items())),
-            "metric": [self.metric.name, self.metric.version, self.digest],
-            "options": dict(self.options),
-            "conditions": dict(self.conditions),
-            "seed": seed if self.metric.seeded else None,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        metric = (self.metric.name, self.metric.version, self.digest)
+        known = seed if self.metric.seeded else None
+        return measurement_key(arch_id, block_digests, metric, self.options, self.conditions, known)
 
     def question(
         self, plugins: Plugins, arch: Architecture, cost: Cost, seed: int, options: Mapping[str, object] | None = None

@@ -31,7 +31,7 @@ class StoredCosts(CostTable):
 
     def __init__(self, store: Store) -> None:
         super().__init__()
-        self._store = store
+        self.store = store
         self._stored: dict[str, list[Any]] = {}
         self._last = 0
         self._new: dict[str, Sequence[object]] = {}
@@ -46,7 +46,7 @@ class StoredCosts(CostTable):
             return known
         text = _text(key)
         if text not in self._stored:
-            more, self._last = self._store.costs(self._last)  # what other processes have counted since
+            more, self._last = self.store.costs(self._last)  # what other processes have counted since
             self._stored |= more
         if (stored := self._stored.get(text)) is None:
             return None
@@ -66,7 +66,7 @@ class StoredCosts(CostTable):
             StoreError: the database refuses.
         """
         if self._new:
-            self._store.keep_costs(self._new)
+            self.store.keep_costs(self._new)
             self._new.clear()
 
 

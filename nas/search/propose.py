@@ -24,6 +24,7 @@ from nas.errors import NasError, NothingFeasibleError, StoreError
 from nas.metrics import Estimate, MetricContext, ask, is_finite
 from nas.search.clock import Clock
 from nas.search.columns import Column, broken
+from nas.search.foresight import Foresight
 from nas.search.pending import pending_study
 from nas.search.samplers import derived_seed, distributions, make_sampler, resolve_sampler
 from nas.search.seen import Seen
@@ -87,6 +88,7 @@ class Proposer:
         self._table = CostTable() if costs is None else costs
         self._clock = clock or Clock()
         self._together = Together()
+        self._foresight = Foresight(spec, space, columns, self._table)
         self.distributions = distributions(space)
 
     def look(self, values: Values, tried: frozenset[str] | set[str] = frozenset()) -> Candidate | Rejected:
@@ -146,13 +148,19 @@ class Proposer:
         name = resolve_sampler(self._spec.study.sampler)
         self._together.look_at(study)
         reasons: Counter[str] = Counter()
+        outlook = self._foresight.now()
         for values, noted in self._proposals(study, number, name, seen):
             found = self.look(values, tried)
             if isinstance(found, Candidate):
-                return replace(found, sampler=name, rejected=reasons.total(), system_attrs=dict(noted))
+                found = replace(found, sampler=name, rejected=reasons.total(), system_attrs=dict(noted))
+                if (foreseen := outlook.against(found)) is None:
+                    return found
+                found = Rejected(foreseen, "infeasible", found.arch, found.free)
             reasons[found.reason] += 1
-            if reasons.total() == MAX_REJECTED:
+            if outlook.spent or reasons.total() == MAX_REJECTED:
                 break
+        if outlook.least is not None:
+            return replace(outlook.least, rejected=reasons.total())
         return self._last_resort(name, tried, reasons)
 
     def _proposals(

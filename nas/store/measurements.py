@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
-from sqlalchemy import Connection, Table, bindparam, insert, select
+from sqlalchemy import Connection, Table, and_, bindparam, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_or_ignore
 
 from nas.plain import fingerprint, plain
 from nas.store import tables
-from nas.store.rows import Measurement
+from nas.store.rows import Comparable, Measurement
 from nas.store.samples import pack, unpack
 
 SERIES = 16
@@ -36,7 +36,7 @@ _FIND = (
 def add(connection: Connection, measurement: Measurement) -> int:
     """Its id."""
     series, conditions = {"": list(measurement.samples)} if measurement.samples else {}, {}
-    setting = {name: value for name, value in measurement.setting.items() if not _is_series(value)}
+    setting = _kept_together(measurement.setting)
     for name, value in measurement.conditions.items():
         if _is_series(value):
             series[name] = list(value)
@@ -101,6 +101,36 @@ def find(connection: Connection, key: str) -> tuple[int, Measurement] | None:
         samples=samples,
         seed=row["seed"],
     )
+
+
+def comparable(
+    connection: Connection, metric: str, version: int, setting: Mapping[str, object]
+) -> list[Comparable]:
+    """The successful measurements of a metric under one column's setting, of whatever study, in the order in which they
+    were kept; those that no trial has any more are left out, since nobody knows their networks.
+    """
+    link, trial = tables.trial_measurements.c, tables.trials.c
+    shared = fingerprint(kept) if (kept := _kept_together(setting)) else None
+    rows = connection.execute(
+        select(_OF.id, _OF.key, _OF.arch_id, func.min(trial.arch), _OF.value, _OF.environment)
+        .join_from(tables.measurements, tables.trial_measurements, link.measurement_id == _OF.id)
+        .join(tables.trials, and_(trial.study_uuid == link.study_uuid, trial.number == link.trial))
+        .where(_OF.metric == metric, _OF.metric_version == version, _OF.outcome == "ok", _OF.value.is_not(None),
+               _OF.setting.is_(None) if shared is None else _OF.setting == shared, trial.arch.is_not(None))
+        .group_by(_OF.id)
+        .order_by(_OF.id)
+    )
+    return [Comparable(*row) for row in rows]
+
+
+def newest(connection: Connection) -> int:
+    """The id of the last measurement, 0 where there is none."""
+    return connection.execute(select(func.max(_OF.id))).scalar() or 0
+
+
+def _kept_together(setting: Mapping[str, object]) -> dict[str, object]:
+    """What of a column's setting is kept once for all of its measurements."""
+    return {name: value for name, value in setting.items() if not _is_series(value)}
 
 
 def whole_conditions(row: Mapping[str, Any]) -> dict[str, Any]:

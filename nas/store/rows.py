@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -169,6 +169,20 @@ class Measurement:
     seconds: float | None = None
     samples: Sequence[float] = ()
     seed: int | None = None
+
+
+class Comparable(NamedTuple):
+    """A successful measurement under conditions that were asked for: of which network, and what came out where.
+
+    `environment` is the machine's fingerprint, None where the metric tells of none.
+    """
+
+    id: int
+    key: str
+    arch_id: str
+    arch: str
+    value: float
+    environment: str | None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from nas.store.location import BUSY_S, Contents, database_path, examine
 from nas.store.rows import (
     CarriedTrial,
     ColumnRow,
+    Comparable,
     Direction,
     Measurement,
     Operator,
@@ -247,6 +248,18 @@ class Store:
         """The first successful measurement of this key, of whatever study, with its id."""
         with self._database.read() as connection:
             return measurements.find(connection, key)
+
+    def comparable_measurements(
+        self, metric: str, version: int, setting: Mapping[str, object]
+    ) -> list[Comparable]:
+        """See `nas.store.measurements.comparable`."""
+        with self._database.read() as connection:
+            return measurements.comparable(connection, metric, version, setting)
+
+    def newest_measurement(self) -> int:
+        """The id of the last measurement, 0 where there is none: when it stays, so do all measurements."""
+        with self._database.read() as connection:
+            return measurements.newest(connection)
 
     def add_measurement(self, measurement: Measurement) -> int:
         """Keeps a measurement, successful or not, and gives its id.

@@ -21,7 +21,7 @@ import tomllib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -208,16 +208,16 @@ def rows(
 def page(table: Table, pages: Mapping[str, Sequence[Sequence[str]]], marks: Sequence[int], timed: Sequence[int],
          seeds: int) -> str:
     """As Markdown."""
-    lines = ["# NAS-Bench-Macro", "", f"`python -m tests.benchmarks.nas_bench_macro` wrote this page: means over {seeds} "
+    lines = ["# NAS-Bench-Macro", "", (f"`python -m tests.benchmarks.nas_bench_macro` wrote this page: means over {seeds} "
              f"seeds of {max(marks)} evaluations each. `ms` is the sampler's time a trial, the mean over the trials up to "
-             "there; a repeated network counts as an evaluation, as it would cost one.", ""]
+             "there; a repeated network counts as an evaluation, as it would cost one."), ""]
     for asked, found in pages.items():
         question = questions(table)[asked]
         unit = "points of accuracy below the best" if len(question.objectives) == 1 else "% of the hypervolume missing"
         head = ["sampler", *(f"after {mark}" for mark in marks), "repeated", *(f"ms up to {mark}" for mark in timed)]
         head += ["within macs <= 40e6"] if question.limited else []
-        lines += [f"## {asked[0].upper()}{asked[1:]}", "", f"In {unit}; a search that saw every network would miss "
-                  f"{perfect(question, table):.3g}.", "",
+        lines += [f"## {asked[0].upper()}{asked[1:]}", "", (f"In {unit}; a search that saw every network would miss "
+                  f"{perfect(question, table):.3g}."), "",
                   *(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *found)), ""]
     return "\n".join(lines)
 

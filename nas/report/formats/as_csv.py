@@ -8,12 +8,19 @@ from nas.report.render import Format
 from nas.text import in_spreadsheet
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nas.report.report import Report
 
 
 def render(report: Report) -> str:
     """The report as CSV with a header. A missing value is an empty cell."""
-    inert = report.frame.rename(columns=in_spreadsheet)
+    return written(report.frame)
+
+
+def written(frame: pd.DataFrame) -> str:
+    """A frame as CSV with a header, and with no text that acts as a formula."""
+    inert = frame.rename(columns=in_spreadsheet)
     for name, kind in inert.dtypes.items():
         if kind in ("str", "object"):
             inert[name] = inert[name].map(_cell)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from nas.report.render import Format
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nas.report.report import Report
 
 
@@ -34,20 +36,20 @@ def render(report: Report) -> str:
     ]
     return (
         f'{{"study": {json.dumps(about, indent=1, allow_nan=False)},\n'
-        f'"columns": {_lines(columns)},\n'
-        f'"rows": {_lines(_rows(report))}}}\n'
+        f'"columns": {lines(columns)},\n'
+        f'"rows": {lines(cells(report.frame))}}}\n'
     )
 
 
-def _lines(items: Sequence[Mapping[str, Any]]) -> str:
+def lines(items: Sequence[Mapping[str, Any]]) -> str:
     """An array with an item a line: what changed between two reports shows line by line."""
     return "[\n" + ",\n".join(json.dumps(item, allow_nan=False) for item in items) + "\n]"
 
 
-def _rows(report: Report) -> list[dict[str, Any]]:
-    frame = report.frame
-    cells = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
-    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*cells, strict=True)]
+def cells(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A mapping a row of the frame, in plain values; None for what is missing."""
+    columns = [[_cell(value) for value in frame[name].tolist()] for name in frame.columns]
+    return [dict(zip(frame.columns, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _cell(value: Any) -> Any:

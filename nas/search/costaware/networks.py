@@ -19,8 +19,8 @@ from nas.blocks import BlockIO
 from nas.canonical import canonical_stage
 from nas.chain import refuses, stem_shape
 from nas.choices import Choice, format_choice
-from nas.cost.count import head_cost, stage_costs, stem_cost
-from nas.cost.table import BlockCost, CostTable
+from nas.cost.count import count_head, count_stage, count_stem
+from nas.cost.table import CostTable, CountedBlocks
 from nas.errors import BlockError, SpecError
 from nas.layers import activation, batch_norm
 from nas.search.costaware.features import Scale, StageScales, Vector
@@ -224,7 +224,7 @@ class Decoder:
             chosen = self._chosen(columns, codes)
             try:
                 arch = self._bare(chosen)
-                cost = stem_cost(arch, self._table)
+                counted = count_stem(arch, self._table)
             except (SpecError, BlockError):
                 return None
             channels, height, width = stem_shape(arch)
@@ -233,7 +233,7 @@ class Decoder:
             identity = self._intern((arch.input_shape, arch.stem, arch.act, arch.drop_path))
             told = [scale.at(chosen[self._names[place]]) for place, scale in self._end_scales.items()]
             features = np.concatenate([np.zeros(0), *told])
-            return Part(identity, self._state(entry, arch.act), _costs((1, cost)), features)
+            return Part(identity, self._state(entry, arch.act), _costs(counted), features)
         return decode
 
     def _decode_stage(self, position: int, columns: Sequence[int]) -> Callable[[int, Codes], Part | None]:
@@ -267,7 +267,7 @@ class Decoder:
         alone = Architecture((entry.channels, entry.height, entry.width), (kept,), act=act, norm=self._norm,
                              stem=Stem(entry.channels, stride=1, act=act), head=Head(act=act), classes=1, drop_path=0)
         shape = entry.channels, entry.height, entry.width
-        counted = [(times, cost) for times, cost, _ in stage_costs(alone, 0, shape, self.space.blocks, self._table)]
+        counted = [blocks for blocks, _ in count_stage(alone, 0, shape, self.space.blocks, self._table)]
         return Part(self._intern(kept), self._state(after, act), _costs(*counted), scales.of(kept, entry.channels))
 
     def _decode_head(self, columns: Sequence[int]) -> Callable[[int, Codes], Part | None]:
@@ -275,15 +275,16 @@ class Decoder:
             entry, _ = self._entries[state - 1]
             try:
                 arch = self._bare(self._chosen(columns, codes))
-                cost = head_cost(arch, (entry.channels, entry.height, entry.width), self._table)
+                counted = count_head(arch, (entry.channels, entry.height, entry.width), self._table)
             except (SpecError, BlockError):
                 return None
-            return Part(self._intern(arch.head), state, _costs((1, cost)), np.zeros(0))
+            return Part(self._intern(arch.head), state, _costs(counted), np.zeros(0))
         return decode
 
 
-def _costs(*counted: tuple[int, BlockCost]) -> Vector:
-    return np.array([sum(times * getattr(cost, name) for times, cost in counted) for name in COSTS], dtype=np.float64)
+def _costs(*counted: CountedBlocks) -> Vector:
+    totals = [sum(blocks.times * getattr(blocks.cost, name) for blocks in counted) for name in COSTS]
+    return np.array(totals, dtype=np.float64)
 
 
 def _runs(space: SearchSpace) -> list[list[int]]:
