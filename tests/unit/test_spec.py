@@ -178,7 +178,7 @@ def test_an_unknown_key_is_an_error_with_the_nearest_one(sections, message):
     ({"study": {"name": "s", "seed": -1}}, "study.seed: Input should be greater than or equal to 0, got -1"),
     ({"study": {"name": "s", "seed": 2**31}}, f"study.seed: Input should be less than {2**31}, got {2**31}"),
     ({"study": {"name": "s", "sampler": "tpe2"}},
-     "study.sampler: unknown sampler 'tpe2' (did you mean 'tpe'?); there are auto, tpe, nsga2, gp, random"),
+     "study.sampler: unknown sampler 'tpe2' (did you mean 'tpe'?); there are auto, costaware, tpe, nsga2, gp, random"),
 ])
 def test_mistakes_in_study(sections, message):
     assert refused(**sections) == f"s.toml: {message}"

@@ -1,4 +1,8 @@
-"""What a model sees of a network: numbers for each part of it, the same ones for every choice that is this network."""
+"""What a model sees of a network: numbers for each part of it, that follow from what the part is, not from the choice.
+
+Where a stage was left out, another choice may be the same network with another stage left out. Of stages with the same
+choices those that are there are moved up (`nas.search.costaware.networks`); of others the numbers may differ.
+"""
 
 from __future__ import annotations
 

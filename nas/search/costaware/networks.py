@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -288,23 +287,19 @@ def _costs(*counted: CountedBlocks) -> Vector:
 
 
 def _runs(space: SearchSpace) -> list[list[int]]:
-    """Positions in a row whose stages can change places: of the same choices, of one width, and of stride 1."""
+    """Positions in a row whose stages can change places where one does nothing: of the same choices, of one number of
+    channels, and of stride 1.
+    """
     stages = space.spec.stages
     runs: list[list[int]] = []
-    for before, position in pairwise(range(len(stages))):
-        stage = stages[position]
-        if tuple(stage.stride) != (1,) or len(stage.channels) != 1 or stages[before].channels != stage.channels:
+    for position, stage in enumerate(stages):
+        if tuple(stage.stride) != (1,) or len(stage.channels) != 1:
             continue
-        if runs and runs[-1][-1] == before and _same_choices(space, before, position):
+        if runs and runs[-1][-1] == position - 1 and stages[position - 1] == stage:
             runs[-1].append(position)
         else:
             runs.append([position])
     return [run for run in runs if len(run) > 1]
-
-
-def _same_choices(space: SearchSpace, one: int, other: int) -> bool:
-    first, second = space.spec.stages[one], space.spec.stages[other]
-    return first == second
 
 
 def _move_up(parts: list[NDArray[np.int32]], columns: list[Vector], run: Sequence[int]) -> None:

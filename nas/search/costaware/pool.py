@@ -79,12 +79,15 @@ class Pool:
         """Of each parent as many as of the others, with one dimension chosen anew, or two, or three."""
         if not len(parents) or not parents.shape[1]:
             return parents[:0]
-        codes = parents[np.arange(number) % len(parents)].copy()
+        origins = parents[np.arange(number) % len(parents)]
+        codes = origins.copy()
         sizes = np.array([len(choices) for choices in self.decoder.choices])
         times = rng.integers(1, 4, size=number)
         for turn in range(3):
             rows = np.flatnonzero(times > turn)
             places = rng.integers(len(sizes), size=len(rows))
+            unchanged = codes[rows, places] == origins[rows, places]  # what was chosen anew is not chosen back
+            rows, places = rows[unchanged], places[unchanged]
             shift = 1 + np.floor(rng.random(len(rows)) * (sizes[places] - 1)).astype(np.int32)
             codes[rows, places] = (codes[rows, places] + shift) % sizes[places]
         return codes

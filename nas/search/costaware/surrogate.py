@@ -71,38 +71,38 @@ class Alike(Kernel):  # type: ignore[misc]  # scikit-learn has no types
         return [getattr(self, f"hyperparameter_{name}") for name in BELIEFS]
 
     def __call__(self, X: Vector, Y: Vector | None = None, eval_gradient: bool = False) -> Any:  # noqa: N803, D102
-        built = self._alike(X, Y, slice(None, self.split), self.choice_length, self.choice_variance)
-        cost = self._alike(X, Y, slice(self.split, None), self.cost_length, self.cost_variance)
+        first = _exponent(X, Y, slice(None, self.split), self.choice_length)
+        second = _exponent(X, Y, slice(self.split, None), self.cost_length)
         if not eval_gradient:
-            built += cost
+            total = np.exp(first, out=first)
+            total *= self.choice_variance
+            np.exp(second, out=second)
+            second *= self.cost_variance
+            total += second
             if Y is None:
-                built[np.diag_indices_from(built)] += self.noise
-            return built
-        total = built + cost
-        total[np.diag_indices_from(total)] += self.noise
-        by_name = {"choice_length": built * (-2.0 * np.log(built / self.choice_variance)), "choice_variance": built,
-                   "cost_length": cost * (-2.0 * np.log(cost / self.cost_variance)), "cost_variance": cost,
-                   "noise": self.noise * np.eye(len(X))}
-        return total, np.stack([by_name[name] for name in BELIEFS], axis=2)
-
-    @staticmethod
-    def _alike(one: Vector, other: Vector | None, columns: slice, length: float, variance: float) -> Vector:
-        """(n, m): the squared exponential, in place, since this is where the time of a proposal goes."""
-        first = one[:, columns] / length
-        second = first if other is None else other[:, columns] / length
-        found: Vector = first @ second.T
-        found -= 0.5 * (first**2).sum(axis=1)[:, None]
-        found -= 0.5 * (second**2).sum(axis=1)[None, :]
-        np.minimum(found, 0.0, out=found)
-        np.exp(found, out=found)
-        found *= variance
-        return found
+                total[np.diag_indices_from(total)] += self.noise
+            return total
+        built, cost = self.choice_variance * np.exp(first), self.cost_variance * np.exp(second)
+        noise = self.noise * np.eye(len(X))
+        by_name = {"choice_length": -2.0 * built * first, "choice_variance": built,
+                   "cost_length": -2.0 * cost * second, "cost_variance": cost, "noise": noise}
+        return built + cost + noise, np.stack([by_name[name] for name in BELIEFS], axis=2)
 
     def diag(self, X: Vector) -> Vector:  # noqa: N803, D102
         return np.full(len(X), self.choice_variance + self.cost_variance + self.noise)
 
     def is_stationary(self) -> bool:  # noqa: D102
         return True
+
+
+def _exponent(one: Vector, other: Vector | None, columns: slice, length: float) -> Vector:
+    """(n, m): minus half of the squared distance in lengths; in place, since here is where a proposal's time goes."""
+    first = one[:, columns] / length
+    second = first if other is None else other[:, columns] / length
+    found: Vector = first @ second.T
+    found -= 0.5 * (first**2).sum(axis=1)[:, None]
+    found -= 0.5 * (second**2).sum(axis=1)[None, :]
+    return np.minimum(found, 0.0, out=found)
 
 
 class MaximumPosterior(GaussianProcessRegressor):  # type: ignore[misc]  # as above

@@ -10,6 +10,7 @@ import nas
 from nas.search.objective import Objective
 from nas.search.propose import MAX_REJECTED, Candidate, ExhaustedError, NothingFeasibleError, Proposer, Rejected
 from nas.search.samplers import distributions
+from nas.search.seen import Watched
 
 FIRST = {"stage0.repeats": 1, "stage0.channels": 8, "stage0.kernel": 3}
 
@@ -24,7 +25,8 @@ class History:
         self.tried: set[str] = set()
 
     def propose(self) -> Candidate:
-        return self.proposer.propose(self.study, len(self.study.trials), len(self.study.trials), self.tried)
+        seen = Watched(self.proposer.distributions, list(self.ready.spec.objectives)).trials(self.study)
+        return self.proposer.propose(self.study, len(self.study.trials), self.tried, seen)
 
     def tell(self, candidate: Candidate) -> None:
         self.tried.add(candidate.arch.arch_id)
@@ -97,7 +99,7 @@ def test_a_free_metric_without_a_figure_rejects_the_network(history, answers, ou
     assert (found.reason, found.outcome) == (reason, outcome)
 
 
-@pytest.mark.parametrize("sampler", ["random", "nsga2", "tpe", "gp"])
+@pytest.mark.parametrize("sampler", ["random", "nsga2", "tpe", "gp", "costaware"])
 def test_with_every_sampler_no_proposal_breaks_a_free_constraint_or_repeats(history, sampler):
     grown = history(study={"sampler": sampler}, constraints={"params": ["<= 7000", ">= 1200"]}).grow(10)
     assert len({candidate.arch.arch_id for candidate in grown}) == 10
@@ -105,7 +107,7 @@ def test_with_every_sampler_no_proposal_breaks_a_free_constraint_or_repeats(hist
     assert {candidate.sampler for candidate in grown} == {sampler}
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])  # of costaware see tests/unit/search/costaware
 def test_models_propose_from_what_they_have_seen(history, sampler):
     sections = {"study": {"sampler": sampler}, "objectives": {"params": "minimize"},
                 "stage": {"channels": list(range(8, 40, 2)), "kernel": [3, 5, 7]}}
@@ -120,8 +122,8 @@ def test_models_propose_from_what_they_have_seen(history, sampler):
     assert other.propose().values != proposed.values
 
 
-def test_auto_begins_with_the_gaussian_process(history):
-    assert history(study={"sampler": "auto"}).propose().sampler == "gp"
+def test_auto_is_the_sampler_that_knows_what_is_free(history):
+    assert history(study={"sampler": "auto"}).propose().sampler == "costaware"
 
 
 def test_the_same_seed_gives_the_same_proposals_and_another_seed_others(history):

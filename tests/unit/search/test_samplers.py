@@ -7,7 +7,7 @@ from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
 
 from nas.search.gaussian import BatchedGPSampler
-from nas.search.samplers import AUTO_SWITCH, derived_seed, distribution, distributions, make_sampler, resolve_sampler
+from nas.search.samplers import derived_seed, distribution, distributions, make_sampler, resolve_sampler
 from nas.space import Dimension
 from nas.spec import SAMPLERS
 
@@ -20,19 +20,13 @@ def test_each_name_is_a_sampler_of_optunas(name, kind):
 
 
 def test_every_name_that_a_study_may_say_is_known():
-    for name in SAMPLERS:
-        resolved = resolve_sampler(name, 0)
-        assert resolved != "auto"
-        assert (type(make_sampler(resolved, 0)) is RandomSampler) == (name == "random")
+    for name in set(SAMPLERS) - {"auto", "costaware"}:
+        assert resolve_sampler(name) == name
+        assert (type(make_sampler(name, 0)) is RandomSampler) == (name == "random")
 
 
-def test_auto_is_the_gaussian_process_and_for_many_trials_tpe():
-    assert resolve_sampler("auto", 0) == resolve_sampler("auto", AUTO_SWITCH - 1) == "gp"
-    assert resolve_sampler("auto", AUTO_SWITCH) == "tpe"
-
-
-def test_a_named_sampler_stays_itself_however_many_trials_there_are():
-    assert resolve_sampler("gp", 10 * AUTO_SWITCH) == "gp"
+def test_auto_is_the_sampler_that_knows_what_is_free():
+    assert resolve_sampler("auto") == resolve_sampler("costaware") == "costaware"
 
 
 def test_the_tpe_is_the_multivariate_one():
