@@ -31,8 +31,8 @@ def rows(scale: Scale, folder: Path) -> Iterator[Row]:
     counts = 25, 25
     ours, theirs = _ours(folder, "auto", counts[0]), _theirs(folder, "tpe", counts[1])
     yield Row("the same, each with its default sampler", f"{ours:.3g}/s", f"{theirs:.3g}/s by hand", ours / theirs, None,
-              f"the first {counts[0]} and {counts[1]} trials; ours is a Gaussian process, which asks for more time and "
-              "needs fewer trials, Optuna's TPE.")
+              f"the first {counts[0]} and {counts[1]} trials; ours models what must be measured, and here "
+              "knows everything, Optuna's is TPE.")
 
 
 def _ours(folder: Path, sampler: str, trials: int) -> float:

@@ -16,15 +16,10 @@ def rows(scale: Scale, folder: Path) -> Iterator[Row]:
     sizes = (2, 3) if scale.small else (100, 1_000, 10_000)
     found = {size: _overhead(folder / f"{size}.db", size, scale.of(5, 1)) for size in sizes}
     first = found[sizes[0]]
-    sampled = "up to 200 trials the sampler is a Gaussian process, then TPE"
     for size in sizes[1:]:
         yield Row(f"overhead of a trial at {size:,} trials in the study", duration(found[size]),
                   f"{duration(first)} at {sizes[0]}", found[size] / first, Target(2, at_least=False),
-                  f"`sampler = \"auto\"`, 40 parameters, costs alone: median of {scale.of(5, 1)} trials from end to end; "
-                  f"{sampled}.")
-    if not scale.small:
-        yield Row("the same at 10,000 trials, of TPE alone", duration(found[10_000]), f"{duration(found[1_000])} at 1,000",
-                  found[10_000] / found[1_000], None, "what TPE's own time grows by, ten times the trials.")
+                  f"`sampler = \"auto\"`, 40 parameters, costs alone: median of {scale.of(5, 1)} trials from end to end.")
 
 
 def _overhead(path: Path, size: int, trials: int) -> float:

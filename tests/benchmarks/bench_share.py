@@ -24,7 +24,7 @@ def rows(scale: Scale, folder: Path) -> Iterator[Row]:
         yield Row(f"all but measuring and training: {name}", duration(other), f"{duration(wall)} the study",
                   other / wall, Target(0.03, at_least=False), f"its first {trials} trials, no verification. Where it "
                   f"goes: {told}. What is left is torch, which takes each process seconds to load (check, and the first "
-                  "build), the Gaussian process (ask), and drawing, folding and trying out the weights of every candidate "
+                  "build), the sampler's models (ask), and drawing, folding and trying out the weights of every candidate "
                   "(build); the shorter a look at a network is, the larger is their share.")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.benchmarks.row import Row
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("torch", "optuna", "sqlalchemy", "pandas", "numpy", "fvcore", "ptflops")
+PACKAGES = ("torch", "optuna", "scikit-learn", "scipy", "sqlalchemy", "pandas", "numpy", "fvcore", "ptflops")
 HEAD = ("what", "ours", "peer", "ratio", "target", "met?")
 
 

@@ -11,7 +11,6 @@ from nas.search.costaware.networks import COSTS
 from nas.search.costaware.pool import Pool
 
 
-
 def drawn(decoder, number):
     """Choices of every dimension."""
     return Pool(decoder, lambda networks: np.zeros(len(networks))).draw(number, np.random.default_rng(1))

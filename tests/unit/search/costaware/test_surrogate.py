@@ -97,7 +97,7 @@ def test_values_that_are_all_the_same_are_believed(value, rng):
 
 
 def test_hyperparameters_are_fitted_again_when_a_tenth_has_come(rng, monkeypatch):
-    import nas.search.costaware.model as model
+    from nas.search.costaware import model
 
     times = []
 
