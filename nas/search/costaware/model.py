@@ -24,19 +24,33 @@ MOST = 300
 COST_FEATURES = tuple(COSTS.index(name) for name in ("params", "macs"))
 
 
-def points(networks: Networks, among: Vector) -> Vector:
-    """(n, features): what a model sees of networks. `among`: (m, 4) costs of the networks that there are."""
-    logs = np.log(np.maximum(among[:, COST_FEATURES], 1.0))
-    center, spread = logs.mean(axis=0), logs.std(axis=0)
-    own = np.log(np.maximum(networks.costs[:, COST_FEATURES], 1.0))
-    return np.hstack([networks.features, (own - center) / np.where(spread > 0, spread, 1.0)])
+class View:
+    """What a model sees of networks: what was chosen, and how the logarithms of their costs stand among others'.
+
+    Args:
+        others: (m, 4) costs, the same ones throughout a search, so that what was seen once looks the same later on.
+    """
+
+    def __init__(self, others: Vector) -> None:
+        logs = _logs(others) if len(others) else np.zeros((1, len(COST_FEATURES)))
+        self._center, spread = logs.mean(axis=0), logs.std(axis=0)
+        self._spread = np.where(spread > 0, spread, 1.0)
+
+    def of(self, networks: Networks) -> Vector:
+        """(n, features), those of the choices first."""
+        return np.hstack([networks.features, (_logs(networks.costs) - self._center) / self._spread])
+
+
+def _logs(costs: Vector) -> Vector:
+    logs: Vector = np.log(np.maximum(costs[:, COST_FEATURES], 1.0))
+    return logs
 
 
 class ColumnModel:
     """Of a column to be minimised, from what was found of n networks.
 
     Args:
-        seen: (n, features), see `points`.
+        seen: (n, features), see `View`.
         values: (n,), finite.
         split: how many of the features are choices.
         kernel: hyperparameters that were fitted before; None: they are fitted now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from nas.search.costaware.features import Vector
 from nas.search.costaware.gain import UNLIKELY, Boxes, Known, Objective, Points, undominated
 from nas.search.costaware.history import History
 from nas.search.costaware.known import Free
-from nas.search.costaware.model import ColumnModel, Hyperparameters, points
+from nas.search.costaware.model import ColumnModel, Hyperparameters, View
 from nas.search.costaware.networks import Decoder, Networks
 from nas.search.costaware.pool import Pool
 from nas.search.seen import Seen
@@ -26,6 +27,8 @@ OFFERED = 20
 """Proposals in order, for a caller that turns the first ones down."""
 CLIMBERS = 10
 NEIGHBOURS = 400
+COMPARED = 1_000
+"""Random networks beside whose costs a model sees those of others."""
 MACS = 1
 
 
@@ -72,7 +75,7 @@ class CostAware:
         candidates = self._pool.candidates(tried, history.networks.codes[front], rng)
         if not len(candidates):
             return
-        models = self._models(history, candidates)
+        models = self._models(history)
         if self._aim.measured and (len(history) < START or not models):
             offered = _spread(candidates, len(history), np.random.default_rng(self._seed), rng)
         else:
@@ -113,10 +116,17 @@ class CostAware:
                 total = total + np.nan_to_num(np.maximum(over, 0) / (abs(bound.bound) or 1.0), nan=np.inf)
         return total
 
-    def _models(self, history: History, candidates: Networks) -> dict[str, ColumnModel]:
+    @cached_property
+    def _view(self) -> View:
+        """Of models on networks, beside some of the space."""
+        drawn = self._pool.draw(COMPARED, np.random.default_rng(self._seed))
+        return View(self._decoder.networks(drawn).costs)
+
+    def _models(self, history: History) -> dict[str, ColumnModel]:
         """A model of each measured column; empty where one of them was measured of fewer than two networks."""
-        among = np.vstack([candidates.costs, history.networks.costs])
-        where = points(history.networks, among)
+        if not self._aim.measured:
+            return {}
+        where = self._view.of(history.networks)
         models = {}
         for column in self._aim.measured:
             values = self._oriented(history, column)
@@ -138,30 +148,28 @@ class CostAware:
         rng: np.random.Generator,
     ) -> Networks:
         """Candidates in the order of what is expected of them, after a look around the best."""
-        among = np.vstack([candidates.costs, history.networks.costs])
-        space = self._undominated(history, models, candidates, among, rng)
-        gain = self._gain(models, candidates, among, space)
+        space = self._undominated(history, models, candidates, rng)
+        gain = self._gain(models, candidates, space)
         if not self._pool.whole:
             for _ in range(2):
                 best = candidates.codes[np.argsort(-gain, kind="stable")[:CLIMBERS]]
                 near = self._pool.near(best, NEIGHBOURS, tried | set(candidates.keys()), rng)
                 if not len(near):
                     break
-                gain = np.concatenate([gain, self._gain(models, near, among, space)])
+                gain = np.concatenate([gain, self._gain(models, near, space)])
                 candidates = candidates.together(near)
         order = np.argsort(-gain, kind="stable")
         return candidates.take(order)
 
     def _undominated(
-        self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector,
-        rng: np.random.Generator,
+        self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, rng: np.random.Generator
     ) -> Boxes | Points:
         """The part of objective space that nobody dominates; running networks count as what is believed of them, and
         what breaks a bound does not count.
         """
         kept = np.flatnonzero(self._complete(history) & (self._excess(history) == 0))
         running = np.flatnonzero(history.running & (self._free.excess(history.networks) == 0))
-        where = points(history.networks, among)[running]
+        where = self._view.of(history.networks)[running]
         front, reference, ideal = [], [], []
         for name in self._aim.objectives:
             known = self._oriented(history, name)
@@ -184,12 +192,12 @@ class CostAware:
                 if bound.column == column and (bound.operator == "<=") == (sign > 0)]
 
     def _gain(
-        self, models: Mapping[str, ColumnModel], candidates: Networks, among: Vector, space: Boxes | Points
+        self, models: Mapping[str, ColumnModel], candidates: Networks, space: Boxes | Points
     ) -> Vector:
         """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps the bounds on what is
         measured; where nothing can be gained, that chance alone.
         """
-        where = points(candidates, among)
+        where = self._view.of(candidates)
         beliefs = {column: model.at(where) for column, model in models.items()}
         objectives: list[Objective] = [
             beliefs[name] if name in beliefs else Known(self._aim.sign(name) * self._free.of(candidates, name))
