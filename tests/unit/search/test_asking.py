@@ -316,7 +316,7 @@ def test_a_block_that_is_edited_while_the_study_runs_is_told(spec, fake: Path, e
     build = "lambda io: nn.Conv2d(io.in_channels, io.out_channels, {0}, io.stride, {0} // 2)"
     (file := tmp_path / "own.py").write_text(source.replace("BUILD", build.format(3)))
     stages = [{"block": "own", "repeats": [1, 2], "channels": [8, 16], "stride": 2}]
-    study = spec(stages=stages, objectives={"fake": "minimize"})
+    study = spec(stages=stages, objectives={"fake": "minimize"}, columns={"fake": {"folder": str(tmp_path)}})
     first, second = {"stage0.repeats": 1, "stage0.channels": 8}, {"stage0.repeats": 1, "stage0.channels": 16}
     prepared = prepare(study, [fake, file])
     assert evaluated(prepared, first).outcome == "ok"
