@@ -114,6 +114,7 @@ def test_efficientnet_v2_s_is_where_a_search_around_it_can_start(tmp_path: Path)
     shipped = (Path(__file__).parents[2] / "studies" / "efficientnet_v2.toml").read_text()
     study = shipped.replace('naswot = "maximize"\nlatency_ms = "minimize"', 'macs = "minimize"').replace(
         "seed = 0", 'seed = 0\nenqueue = ["efficientnet_v2_s"]')
+    study = study[:study.index("[columns.")]  # neither is computed: what it takes to start from it is free to know
     (tmp_path / "around.toml").write_text(study)
     ended = command("run", "around.toml", "--trials", "1", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.front import pareto_mask
 from nas.search.costaware.features import Vector
-from nas.search.costaware.gain import UNLIKELY, Boxes, Known, Objective, Points, undominated
 from nas.search.costaware.history import History
 from nas.search.costaware.known import Free
-from nas.search.costaware.model import ColumnModel, Hyperparameters, View
 from nas.search.costaware.networks import Decoder, Networks
 from nas.search.costaware.pool import Pool
 from nas.search.seen import Seen
 from nas.space import Values
 from nas.spec import Bound
+
+if TYPE_CHECKING:  # scikit-learn and scipy take a second to load, which a study with nothing to model does not need
+    from nas.search.costaware.gain import Boxes, Objective, Points
+    from nas.search.costaware.model import ColumnModel, Hyperparameters, View
 
 START = 10
 """Networks that are spread over MACs, before a model is asked."""
@@ -61,7 +64,6 @@ class CostAware:
     def __init__(self, aim: Aim, decoder: Decoder, free: Free, seed: int) -> None:
         self._aim, self._decoder, self._free, self._seed = aim, decoder, free, seed
         self._pool = Pool(decoder, free.excess, few=not free.at_once)
-        self._hyperparameters = Hyperparameters(seed)
         self._history: History | None = None
 
     def proposals(self, trials: Sequence[Seen], number: int) -> Iterator[Values]:
@@ -75,8 +77,8 @@ class CostAware:
         candidates = self._pool.candidates(tried, history.networks.codes[front], rng)
         if not len(candidates):
             return
-        models = self._models(history)
-        if self._aim.measured and (len(history) < START or not models):
+        models = self._models(history) if len(history) >= START else {}
+        if self._aim.measured and not models:
             offered = _spread(candidates, len(history), np.random.default_rng(self._seed), rng)
         else:
             offered = self._promising(history, models, candidates, tried, rng)
@@ -117,8 +119,16 @@ class CostAware:
         return total
 
     @cached_property
+    def _hyperparameters(self) -> Hyperparameters:
+        from nas.search.costaware.model import Hyperparameters
+
+        return Hyperparameters(self._seed)
+
+    @cached_property
     def _view(self) -> View:
         """Of models on networks, beside some of the space."""
+        from nas.search.costaware.model import View
+
         drawn = self._pool.draw(COMPARED, np.random.default_rng(self._seed))
         return View(self._decoder.networks(drawn).costs)
 
@@ -167,9 +177,11 @@ class CostAware:
         """The part of objective space that nobody dominates; running networks count as what is believed of them, and
         what breaks a bound does not count.
         """
+        from nas.search.costaware.gain import undominated
+
         kept = np.flatnonzero(self._complete(history) & (self._excess(history) == 0))
         running = np.flatnonzero(history.running & (self._free.excess(history.networks) == 0))
-        where = self._view.of(history.networks)[running]
+        where = self._view.of(history.networks.take(running)) if models else np.zeros(0)
         front, reference, ideal = [], [], []
         for name in self._aim.objectives:
             known = self._oriented(history, name)
@@ -197,7 +209,9 @@ class CostAware:
         """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps the bounds on what is
         measured; where nothing can be gained, that chance alone.
         """
-        where = self._view.of(candidates)
+        from nas.search.costaware.gain import UNLIKELY, Known
+
+        where = self._view.of(candidates) if models else np.zeros(0)
         beliefs = {column: model.at(where) for column, model in models.items()}
         objectives: list[Objective] = [
             beliefs[name] if name in beliefs else Known(self._aim.sign(name) * self._free.of(candidates, name))
