@@ -164,8 +164,9 @@ class _FeasibleSampler(BaseSampler):
         with _PROPOSING:
             trials = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
             tried = {arch_id for other in trials if (arch_id := self._tried(other)) is not None}
-            seen = self._watched(study).trials(study, without=trial.number)
-            found = self._proposer.propose(study, trial.number, tried, seen)
+            found = self._proposer.propose(
+                study, trial.number, tried, lambda: self._watched(study).trials(study, without=trial.number)
+            )
             study._storage.set_trial_user_attr(trial._trial_id, "arch_id", found.arch.arch_id)
         for name, value in found.system_attrs.items():
             study._storage.set_trial_system_attr(trial._trial_id, name, value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -132,14 +132,14 @@ class Proposer:
         )
 
     def propose(
-        self, study: optuna.Study, number: int, tried: set[str], seen: Sequence[Seen]
+        self, study: optuna.Study, number: int, tried: set[str], seen: Callable[[], Sequence[Seen]]
     ) -> Candidate:
         """The candidate of trial `number`; the same one for the same history, seed and number.
 
         Args:
             study: Optuna's, with the trials so far.
             tried: the `arch_id` of every network that is evaluated or running.
-            seen: the trials as `costaware` needs them.
+            seen: tells the trials as `costaware` needs them; no other sampler asks.
 
         Raises:
             ExhaustedError: there is none left.
@@ -164,13 +164,13 @@ class Proposer:
         return self._last_resort(name, tried, reasons)
 
     def _proposals(
-        self, study: optuna.Study, number: int, name: str, seen: Sequence[Seen]
+        self, study: optuna.Study, number: int, name: str, seen: Callable[[], Sequence[Seen]]
     ) -> Iterator[tuple[Values, Mapping[str, Any]]]:
         """What the sampler proposes, with what it notes of it; then without end neighbours of that, and random draws.
         """
         proposed: list[Values] = []
         if name == "costaware":
-            for values in self._costaware.proposals(seen, number):
+            for values in self._costaware.proposals(seen(), number):
                 proposed.append(values)
                 yield values, {}
         else:

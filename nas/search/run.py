@@ -242,8 +242,10 @@ class _Search:
         retried = again(self._study, records, self._proposer, tried)
         if (waiting := retried or self._queue.next(tried)) is not None:
             return waiting
-        seen = self._watched.trials(self._study, {record.number: record for record in records})
-        return self._proposer.propose(self._study, len(records), tried, seen)
+        return self._proposer.propose(
+            self._study, len(records), tried,
+            lambda: self._watched.trials(self._study, {record.number: record for record in records}),
+        )
 
     def _run_one(self, candidate: Candidate) -> None:
         """Makes a trial of the candidate, unless another run has done so, or begun the last one, since it was proposed.

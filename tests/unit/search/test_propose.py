@@ -25,8 +25,10 @@ class History:
         self.tried: set[str] = set()
 
     def propose(self) -> Candidate:
-        seen = Watched(self.proposer.distributions, list(self.ready.spec.objectives)).trials(self.study)
-        return self.proposer.propose(self.study, len(self.study.trials), self.tried, seen)
+        watched = Watched(self.proposer.distributions, list(self.ready.spec.objectives))
+        return self.proposer.propose(
+            self.study, len(self.study.trials), self.tried, lambda: watched.trials(self.study)
+        )
 
     def tell(self, candidate: Candidate) -> None:
         self.tried.add(candidate.arch.arch_id)
