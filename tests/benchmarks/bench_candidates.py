@@ -15,7 +15,8 @@ OBJECTIVES = {"params": "minimize", "flops": "minimize"}
 def rows(scale: Scale, folder: Path) -> Iterator[Row]:
     """With one sampler on both sides, and each side with its own default."""
     if not scale.small:
-        _ours(folder, "nsga2", 1)  # what is loaded at the first use, is loaded; by hand it is, too
+        _ours(folder, "nsga2", 1)
+        _ours(folder, "costaware", 1)  # what is loaded at the first use, is loaded; by hand it is, too
     counts = scale.of(400, 4), scale.of(25, 1)
     ours, theirs = _ours(folder, "random", counts[0]), _theirs(folder, "random", counts[1])
     yield Row("candidates/s: params, macs, flops, activations; SQLite", f"{ours:.3g}/s", f"{theirs:.3g}/s by hand",

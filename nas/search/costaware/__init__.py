@@ -9,8 +9,8 @@ from __future__ import annotations
 from nas.cost.table import CostTable
 from nas.outcomes import COST_COLUMNS
 from nas.search.columns import Column
+from nas.search.costaware.decoder import Decoder
 from nas.search.costaware.known import Ask, Free
-from nas.search.costaware.networks import Decoder
 from nas.search.costaware.sampler import Aim, CostAware
 from nas.space import SearchSpace
 from nas.spec import StudySpec

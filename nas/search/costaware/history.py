@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nas.search.costaware.decoder import Decoder
 from nas.search.costaware.features import Vector
-from nas.search.costaware.networks import Codes, Decoder
+from nas.search.costaware.networks import Codes
 from nas.search.seen import Seen
 
 

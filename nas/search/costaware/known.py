@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from nas.search.costaware.decoder import Decoder
 from nas.search.costaware.features import Vector
-from nas.search.costaware.networks import COSTS, Decoder, Networks
+from nas.search.costaware.networks import COSTS, Networks
 from nas.space import Values
 from nas.spec import Bound
 

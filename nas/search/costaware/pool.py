@@ -13,8 +13,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.search.costaware.decoder import Decoder
 from nas.search.costaware.features import Vector
-from nas.search.costaware.networks import Codes, Decoder, Networks
+from nas.search.costaware.networks import Codes, Networks
 
 WHOLE = 8_192
 """Choices of a space that is looked through whole."""

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.front import pareto_mask
+from nas.search.costaware.decoder import Decoder
 from nas.search.costaware.features import Vector
 from nas.search.costaware.history import History
 from nas.search.costaware.known import Free
-from nas.search.costaware.networks import Decoder, Networks
+from nas.search.costaware.networks import Networks
 from nas.search.costaware.pool import Pool
 from nas.search.seen import Seen
 from nas.space import Values

@@ -10,7 +10,8 @@ import pytest
 
 from nas.cost.table import CostTable
 from nas.plugins import load_plugins
-from nas.search.costaware.networks import Codes, Decoder
+from nas.search.costaware.decoder import Decoder
+from nas.search.costaware.networks import Codes
 from nas.space import SearchSpace
 from nas.spec import parse_spec
 
