@@ -173,7 +173,7 @@ def test_where_all_networks_cost_the_same_accuracy_decides(decoder_of, nobody):
 def test_values_that_differ_by_rounding_alone_can_be_modelled(decoder):
     search = Search(decoder)
     search.measured = lambda values: {"accuracy": 0.9 + (len(search.trials) % 3) * 2.0**-53}
-    assert len(set(trial.found["accuracy"] for trial in search.go_on(14).trials)) > 1
+    assert len({trial.found["accuracy"] for trial in search.go_on(14).trials}) > 1
 
 
 def test_objectives_that_are_all_free_need_no_model(decoder, nobody):
