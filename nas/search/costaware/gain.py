@@ -183,9 +183,9 @@ class LogNormal:
         return found
 
     def log_chance_between(self, low: float, high: float) -> Vector:
-        """(n,): the logarithm of how probable it is that it is at least `low` and at most `high`; either may be infinite.
-        It tells apart what is all but impossible, too: of candidates that all break a bound, the one that is most
-        likely not to is the best.
+        """(n,): the logarithm of how probable it is that it is at least `low` and at most `high`; either may be
+        infinite. What is all but impossible is told apart, too: of candidates that all break a bound, the one that is
+        most likely not to is the best.
         """
         levels = np.maximum(np.array([low, high]) - self.floor, 0.0)
         first, last = self._scaled(levels).T

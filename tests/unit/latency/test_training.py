@@ -104,7 +104,7 @@ def test_what_is_measured_meanwhile_is_read_too(store, keep):
 
 def test_a_table_of_costs_that_cannot_be_read_is_an_error_and_not_a_missing_network(store, keep):
     class Broken(CostTable):
-        def get(self, key):
+        def get(self, key):  # noqa: ARG002
             raise StoreError("the disk is gone")
 
     keep("one", 8, 1.0)
