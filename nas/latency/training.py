@@ -14,7 +14,7 @@ from nas.arch import Architecture
 from nas.blocks import BlockRegistry
 from nas.cost.count import count_blocks
 from nas.cost.table import CostTable
-from nas.errors import NasError
+from nas.errors import NasError, StoreError
 from nas.latency.features import Network
 from nas.store.identity import measurement_key
 from nas.store.rows import Comparable
@@ -93,5 +93,7 @@ class Training:
             if key != row.key or not 0 < row.value < float("inf"):
                 return None
             return Measured(row.arch_id, arch, count_blocks(arch, self._blocks, self._table), row.value)
+        except StoreError:  # the database's fault, where the table lies in one
+            raise
         except NasError:  # of a block that is not here, or that does not build as it did
             return None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 from nas.cost.count import count_blocks
 from nas.cost.table import CostTable
+from nas.front import pareto_mask
 from nas.latency.features import Network
 from nas.latency.prediction import LatencyModel, fit
 from nas.latency.training import Conditions, Measured, Training
@@ -66,7 +68,9 @@ class Foresight:
         return count_blocks(candidate.arch, self._space.blocks, self._table)
 
     def _members(self) -> list[TrialRecord]:
-        """The trials that can dominate a candidate; one that has ended does not change any more, and is read once."""
+        """The front, of which one dominates what any trial dominates; a trial that has ended does not change any more,
+        and is read once.
+        """
         study = self._store.find_study(self._spec.study.name) if self._store else None
         if self._store is None or study is None:
             return []
@@ -74,8 +78,13 @@ class Foresight:
         open_ = (place for place, record in enumerate(known) if record.outcome is None)
         del known[next(open_, len(known)):]
         known += self._store.trials(study, after=known[-1].number if known else -1)
-        return [record for record in known if record.outcome == "ok" and record.feasible
-                and all(name in record.values for name in self._spec.objectives)]
+        objectives = self._spec.objectives
+        complete = [record for record in known if record.outcome == "ok" and record.feasible
+                    and objectives.keys() <= record.values.keys()]
+        if not complete:
+            return []
+        values = [[record.values[name] for name in objectives] for record in complete]
+        return list(compress(complete, pareto_mask(values, list(objectives.values()))))
 
 
 class Outlook:
@@ -128,7 +137,7 @@ class Outlook:
             if bound.column == name and (excess := bound.violation(best)) > 0:
                 return excess, f"{told}, which breaks {bound}"
         best = low if one.column.direction == "minimize" else high
-        gaps = [(abs(best / member.values[name] - 1), member.number) for member in self._members
+        gaps = [(abs(best - member.values[name]) / best, member.number) for member in self._members
                 if self._dominates(member, candidate, name, best)]
         if not gaps:
             return None

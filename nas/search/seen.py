@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -41,7 +41,9 @@ class Watched:
         """Those that have the parameters of the space, in their order, but for what the machine failed.
 
         Args:
-            records: what `nas run` keeps of each trial; without them Optuna's values and user attributes say it.
+            records: what `nas run` keeps of each trial, read before this; a trial that another worker has begun or
+                ended since then is running. Without records, and of a trial that `nas run` did not make, Optuna's
+                values and user attributes say it.
             without: the trial that is being proposed.
         """
         found = []
@@ -51,22 +53,24 @@ class Watched:
             elif trial.number == without:
                 continue
             else:
-                seen = self._look(trial, records[trial.number] if records and trial.number in records else None)
-                if trial.state.is_finished():
+                record = records.get(trial.number) if records is not None else None
+                current = records is None or (record is not None and record.state != TrialState.RUNNING.name)
+                seen = self._look(trial, record if record and record.outcome else None, current)
+                if current and trial.state.is_finished():
                     self._ended[trial.number] = seen
             if seen is not None:
                 found.append(seen)
         return found
 
-    def _look(self, trial: FrozenTrial, record: TrialRecord | None) -> Seen | None:
-        if not all(name in trial.params and distribution._contains(distribution.to_internal_repr(trial.params[name]))
+    def _look(self, trial: FrozenTrial, record: TrialRecord | None, current: bool) -> Seen | None:
+        if not all(name in trial.params and _holds(distribution, trial.params[name])
                    for name, distribution in self._distributions.items()):
             return None
         outcome = record.outcome if record else trial.user_attrs.get("outcome")
         if outcome in NOT_ITS_FAULT:
             return None
         values = {name: trial.params[name] for name in self._distributions}
-        if not trial.state.is_finished():
+        if not (current and trial.state.is_finished()):
             return Seen(values, {}, "running")
         if record is not None:
             found = dict(record.values)
@@ -77,3 +81,11 @@ class Watched:
                 found |= dict(zip(self._objectives, trial.values, strict=True))
         failed = trial.state == TrialState.FAIL or outcome == "stopped"
         return Seen(values, found, "failed" if failed else "finished")
+
+
+def _holds(distribution: BaseDistribution, value: Any) -> bool:
+    """Whether a value is one of the distribution's: a trial of someone else may have any under the same name."""
+    try:
+        return distribution._contains(distribution.to_internal_repr(value))
+    except ValueError:
+        return False

@@ -17,13 +17,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
 Vector = NDArray[np.float64]
-
-UNLIKELY = 1e-9
-"""No chance is 0: of candidates that all break a bound, the one that is most likely not to is the best."""
-
 
 EXACT = 3
 """Objectives up to which a gain is in closed form."""
@@ -186,13 +182,19 @@ class LogNormal:
         found: Vector = self.floor + np.exp(self.mean)
         return found
 
-    def chance_below(self, level: float) -> Vector:
-        """(n,): how probable it is that it is at most `level`."""
-        if level <= self.floor:
-            return np.full(len(self.mean), UNLIKELY)
-        chance = ndtr((np.log(level - self.floor) - self.mean) / self.deviation)
-        found: Vector = np.maximum(chance, UNLIKELY)
-        return found
+    def log_chance_between(self, low: float, high: float) -> Vector:
+        """(n,): the logarithm of how probable it is that it is at least `low` and at most `high`; either may be
+        infinite. What is all but impossible is told apart, too: of candidates that all break a bound, the one that is
+        most likely not to is the best.
+        """
+        levels = np.maximum(np.array([low, high]) - self.floor, 0.0)
+        first, last = self._scaled(levels).T
+        mirrored = first > 0  # in the upper tail 1 - 1 would be left of the difference of two chances
+        first, last = np.where(mirrored, -last, first), np.where(mirrored, -first, last)
+        upper = log_ndtr(last)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found: Vector = upper + np.log(-np.expm1(np.minimum(log_ndtr(first) - upper, 0.0)))
+        return np.nan_to_num(found, nan=-np.inf)
 
 
 Objective = Known | LogNormal

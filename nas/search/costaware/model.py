@@ -19,6 +19,8 @@ MARGIN = 0.3
 Values are warped, log(value - best + margin): the bad tail, of which there is no end in some spaces, would rule the
 fit.
 """
+FINEST = 1e-9
+"""The least margin, as a share of the best value: beside it a smaller one would be lost in rounding."""
 MOST = 300
 """Observations that a model is fitted to; of more the best half, and others at random."""
 COST_FEATURES = tuple(COSTS.index(name) for name in ("params", "macs"))
@@ -62,7 +64,9 @@ class ColumnModel:
     ) -> None:
         self._split = split
         best, middle = float(values.min()), float(np.median(values))
-        self.floor = min(best, *levels, best) - (MARGIN * (middle - best) or 1e-3 * abs(best) or 1e-3)
+        margin = MARGIN * (middle - best) or 1e-3 * abs(best) or 1e-3
+        lowest = min(best, *levels, best)
+        self.floor = lowest - max(margin, FINEST * abs(lowest))
         warped = np.log(values - self.floor)
         self._mean, self._spread = float(warped.mean()), float(warped.std()) or 1.0
         self._seen, self._targets = seen, (warped - self._mean) / self._spread

@@ -67,7 +67,8 @@ class Pool:
         return found.take(excess == 0)
 
     def near(self, codes: Codes, number: int, tried: set[bytes], rng: np.random.Generator) -> Networks:
-        """Mutants alone, `number` of them before equal ones are left out."""
+        """Mutants alone, `number` of them before equal ones are left out; a tenth where each is looked at alone."""
+        number = number // 10 if self.few else number
         found = self.decoder.networks(self.mutants(codes, number, rng)).distinct(tried)
         return found.take(self.excess(found) == 0)
 

@@ -22,7 +22,7 @@ from nas.space import Values
 from nas.spec import Bound
 
 if TYPE_CHECKING:  # scikit-learn and scipy take a second to load, which a study with nothing to model does not need
-    from nas.search.costaware.gain import Boxes, Objective, Points
+    from nas.search.costaware.gain import Boxes, LogNormal, Objective, Points
     from nas.search.costaware.model import ColumnModel, Hyperparameters, View
 
 START = 10
@@ -51,10 +51,10 @@ class Aim:
     measured: Sequence[str]
 
     def sign(self, column: str) -> float:
-        """1 where less is better, -1 where more is; of a column that has a bound alone, by the first of these."""
+        """1 where less is better, -1 where more is; of a column that has bounds alone, 1 where one is from above."""
         if column in self.objectives:
             return 1.0 if self.objectives[column] == "minimize" else -1.0
-        return next(1.0 if bound.operator == "<=" else -1.0 for bound in self.bounds if bound.column == column)
+        return 1.0 if any(bound.operator == "<=" for bound in self.bounds if bound.column == column) else -1.0
 
 
 class CostAware:
@@ -87,13 +87,14 @@ class CostAware:
             yield self._decoder.values(codes)
 
     def _front(self, history: History) -> NDArray[np.intp]:
-        """Places of the best finished networks that keep every bound; where none does, of those that break the least.
+        """Places of the best finished networks that keep every bound; where none does, of those that break the least,
+        also where it ended before the objectives were measured.
         """
-        done = np.flatnonzero(self._complete(history))
-        excess = self._excess(history)[done]
-        kept = done[excess == 0]
+        excess = self._excess(history)
+        kept = np.flatnonzero(self._complete(history) & (excess == 0))
         if not len(kept):
-            return done[np.argsort(excess, kind="stable")[:10]]
+            done = np.flatnonzero(history.finished & np.isfinite(excess))
+            return done[np.argsort(excess[done], kind="stable")[:10]]
         values = np.column_stack([self._oriented(history, name)[kept] for name in self._aim.objectives])
         best: NDArray[np.intp] = kept[pareto_mask(values, ["minimize"] * values.shape[1])]
         return best
@@ -134,7 +135,7 @@ class CostAware:
         return View(self._decoder.networks(drawn).costs)
 
     def _models(self, history: History) -> dict[str, ColumnModel]:
-        """A model of each measured column; empty where one of them was measured of fewer than two networks."""
+        """A model of each column that was measured of two networks at least."""
         if not self._aim.measured:
             return {}
         where = self._view.of(history.networks)
@@ -143,7 +144,7 @@ class CostAware:
             values = self._oriented(history, column)
             known = np.isfinite(values)
             if np.count_nonzero(known) < 2:
-                return {}
+                continue
             values = np.where(history.failed & ~known, values[known].max(), values)
             rows = np.flatnonzero(np.isfinite(values))
             split = history.networks.features.shape[1]
@@ -158,18 +159,22 @@ class CostAware:
         self, history: History, models: Mapping[str, ColumnModel], candidates: Networks, tried: set[bytes],
         rng: np.random.Generator,
     ) -> Networks:
-        """Candidates in the order of what is expected of them, after a look around the best."""
-        space = self._undominated(history, models, candidates, rng)
-        gain = self._gain(models, candidates, space)
+        """Candidates in the order of what is expected of them, after a look around the best; in random order where it
+        is the same.
+        """
+        candidates = candidates.take(rng.permutation(len(candidates)))
+        unknown = any(name in self._aim.measured and name not in models for name in self._aim.objectives)
+        space = None if unknown else self._undominated(history, models, candidates, rng)
+        worth = self._worth(models, candidates, space)
         if not self._pool.whole:
             for _ in range(2):
-                best = candidates.codes[np.argsort(-gain, kind="stable")[:CLIMBERS]]
+                best = candidates.codes[np.argsort(-worth, kind="stable")[:CLIMBERS]]
                 near = self._pool.near(best, NEIGHBOURS, tried | set(candidates.keys()), rng)
                 if not len(near):
                     break
-                gain = np.concatenate([gain, self._gain(models, near, space)])
+                worth = np.concatenate([worth, self._worth(models, near, space)])
                 candidates = candidates.together(near)
-        order = np.argsort(-gain, kind="stable")
+        order = np.argsort(-worth, kind="stable")
         return candidates.take(order)
 
     def _undominated(
@@ -194,7 +199,8 @@ class CostAware:
                 there = np.concatenate([known[kept], self._aim.sign(name) * self._free.of(candidates, name)])
                 worst, best = there.max(), there.min()
             front.append(np.concatenate([known[kept], believed]))
-            reference.append(min([worst, *self._limits(name)]))
+            limit = min([worst, *self._limits(name)])
+            reference.append(limit if limit > best else best + 1e-3 * (abs(best) or 1.0))  # all alike: others decide
             ideal.append(best)
         return undominated(np.column_stack(front), np.array(reference), np.array(ideal), rng)
 
@@ -204,28 +210,44 @@ class CostAware:
         return [sign * bound.bound for bound in self._aim.bounds
                 if bound.column == column and (bound.operator == "<=") == (sign > 0)]
 
-    def _gain(
-        self, models: Mapping[str, ColumnModel], candidates: Networks, space: Boxes | Points
+    def _worth(
+        self, models: Mapping[str, ColumnModel], candidates: Networks, space: Boxes | Points | None
     ) -> Vector:
-        """(n,): the hypervolume that is expected of each candidate, by the chance that it keeps the bounds on what is
-        measured; where nothing can be gained, that chance alone.
+        """(n,): the logarithm of the hypervolume that is expected of each candidate, by the chance that it keeps the
+        bounds on what is measured. Where nothing can be gained, or an objective was hardly measured yet (`space` is
+        None), that chance alone.
         """
-        from nas.search.costaware.gain import UNLIKELY, Known
+        from nas.search.costaware.gain import Known
 
         where = self._view.of(candidates) if models else np.zeros(0)
         beliefs = {column: model.at(where) for column, model in models.items()}
-        objectives: list[Objective] = [
-            beliefs[name] if name in beliefs else Known(self._aim.sign(name) * self._free.of(candidates, name))
-            for name in self._aim.objectives
-        ]
-        gain = space.gain(objectives)
-        chance = np.ones(len(candidates))
-        for bound in self._aim.bounds:
-            if bound.column in beliefs:
-                sign = self._aim.sign(bound.column)
-                below = beliefs[bound.column].chance_below(sign * bound.bound)
-                chance *= below if (bound.operator == "<=") == (sign > 0) else np.maximum(1 - below, UNLIKELY)
-        return gain * chance if gain.any() else chance
+        if space is not None:
+            objectives: list[Objective] = [
+                beliefs[name] if name in beliefs else Known(self._aim.sign(name) * self._free.of(candidates, name))
+                for name in self._aim.objectives
+            ]
+            gain = space.gain(objectives)
+            if gain.any():
+                with np.errstate(divide="ignore"):
+                    return np.log(np.maximum(gain, 0.0)) + self._log_chance(beliefs, counted=True)
+        return np.zeros(len(candidates)) + self._log_chance(beliefs, counted=False)
+
+    def _log_chance(self, beliefs: Mapping[str, LogNormal], counted: bool) -> Vector | float:
+        """(n,): the logarithm of the chance that bounds are kept on what is measured, each column for itself; `counted`
+        where those that end the objectives' space (`_limits`) are in the gain already.
+        """
+        total: Vector | float = 0.0
+        for column, belief in beliefs.items():
+            sign, ends = self._aim.sign(column), {"low": [-np.inf], "high": [np.inf]}
+            for bound in self._aim.bounds:
+                if bound.column == column:
+                    end = "high" if (bound.operator == "<=") == (sign > 0) else "low"
+                    if not (counted and end == "high" and column in self._aim.objectives):
+                        ends[end].append(sign * bound.bound)
+            low, high = max(ends["low"]), min(ends["high"])
+            if np.isfinite(low) or np.isfinite(high):
+                total = total + belief.log_chance_between(low, high)
+        return total
 
 
 def _spread(candidates: Networks, place: int, study: np.random.Generator, rng: np.random.Generator) -> Networks:

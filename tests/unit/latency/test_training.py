@@ -11,6 +11,7 @@ from optuna.trial import TrialState, create_trial
 from nas.arch import Architecture, Head, Stage
 from nas.canonical import canonicalise
 from nas.cost.table import CostTable
+from nas.errors import StoreError
 from nas.latency.training import Conditions, Training
 from nas.plugins import load_plugins
 from nas.store.identity import measurement_key
@@ -99,3 +100,15 @@ def test_what_is_measured_meanwhile_is_read_too(store, keep):
     assert len(training.read()) == 1
     keep("one", 16, 2.0)
     assert [one.value for one in training.read()] == [1.0, 2.0]
+
+
+def test_a_table_of_costs_that_cannot_be_read_is_an_error_and_not_a_missing_network(store, keep):
+    class Broken(CostTable):
+        def get(self, key):  # noqa: ARG002
+            raise StoreError("the disk is gone")
+
+    keep("one", 8, 1.0)
+    training = Training(store, HOW, BLOCKS, Broken())
+    for _ in range(2):
+        with pytest.raises(StoreError, match="the disk is gone"):
+            training.read()

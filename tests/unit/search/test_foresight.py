@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,24 @@ def test_a_network_that_is_sure_to_be_dominated_is_turned_down_and_the_trial_nam
     said = found.against(proposer.look(SLOWEST))
     assert "and is dominated by trial" in said
     assert found.against(proposer.look(FASTEST)) is None  # the smallest there is
+
+
+def test_the_front_alone_is_compared_with(run, outlook):
+    """Of ten thousand trials a proposal need not be held against each."""
+    objectives = {"params": "minimize", "time_ms": "minimize"}
+    frame = run(30, objectives=objectives)
+    found, _ = outlook(objectives=objectives)
+    members = {record.number for record in found._members}
+    assert members == set(frame[frame["pareto"]]["trial"])
+    assert 0 < len(members) < 30
+
+
+def test_a_value_of_zero_on_the_front_divides_nothing(run, outlook):
+    objectives = {"params": "minimize", "time_ms": "minimize"}
+    run(30, objectives=objectives)
+    found, proposer = outlook(objectives=objectives)
+    found._members = [replace(one, values=dict(one.values) | {"time_ms": 0.0}) for one in found._members]
+    assert "is dominated by trial" in found.against(proposer.look(SLOWEST))
 
 
 def test_what_another_objective_may_save_is_not_turned_down(run, outlook):

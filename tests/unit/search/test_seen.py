@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from nas.search.samplers import distributions
@@ -38,8 +39,8 @@ def add(study, space):
     return add
 
 
-def record(number, outcome, **values):
-    return TrialRecord(number, "FAIL", "0" * 12, outcome, None, "costaware", False, 1.0, values)
+def record(number, outcome, state="FAIL", **values):
+    return TrialRecord(number, state, "0" * 12, outcome, None, "costaware", False, 1.0, values)
 
 
 def test_without_rows_optuna_says_what_was_found(study, watched, add):
@@ -91,3 +92,26 @@ def test_one_that_has_ended_is_looked_at_once(study, watched, add):
 def test_trials_of_other_parameters_are_left_out(study, watched, add):
     add(params={"stage0.repeats": 1})
     assert watched.trials(study) == []
+
+
+@pytest.mark.parametrize("name, value", [("stage0.channels", 7), ("stage0.kernel", "3x5"), ("stage0.repeats", None)])
+def test_trials_of_other_choices_under_the_same_name_are_left_out(study, watched, add, name, value):
+    other = CategoricalDistribution([value])
+    study.add_trial(create_trial(state=TrialState.COMPLETE, values=[0.9, 1000.0], params=VALUES | {name: value},
+                                 distributions={key: other if key == name else CategoricalDistribution([VALUES[key]])
+                                                for key in VALUES}))
+    assert watched.trials(study) == []
+
+
+@pytest.mark.parametrize("stale", [{0: record(0, None, "RUNNING")}, {}])
+def test_what_ends_after_the_rows_were_read_is_running_until_they_say_what_was_found(study, watched, add, stale):
+    add()
+    assert watched.trials(study, stale) == [Seen(VALUES, {}, "running")]
+    found = watched.trials(study, {0: record(0, "ok", "COMPLETE", accuracy=0.8, latency_ms=2.0)})
+    assert found == [Seen(VALUES, {"accuracy": 0.8, "latency_ms": 2.0}, "finished")]
+
+
+def test_of_a_trial_that_someone_else_made_among_ours_optuna_says_what_was_found(study, watched, add):
+    add()
+    found = watched.trials(study, {0: record(0, None, "COMPLETE")})
+    assert found == [Seen(VALUES, {"accuracy": 0.9, "params": 1000.0}, "finished")]

@@ -139,6 +139,43 @@ def test_a_trial_that_was_stopped_at_a_bound_teaches_what_was_measured(decoder):
     assert len(list(search.fresh().proposals(stopped, 15))) == OFFERED
 
 
+def test_what_breaks_a_bound_teaches_before_any_objective_was_measured(decoder):
+    """Everything is too slow to begin with, and a trial that is too slow ends before its accuracy is known."""
+    search = Search(decoder, bounds=[bound("latency_ms", "<=", 1.5)], measured=("accuracy", "latency_ms"))
+    search.go_on(START)
+    search.trials = [Seen(one.values, {"latency_ms": one.found["latency_ms"]}, "finished") for one in search.trials
+                     if one.found["latency_ms"] > 1.7]
+    assert len(search.trials) >= START - 3
+    search.trials += [Seen(one.values, {}, "failed") for one in search.trials[:START - len(search.trials)]]
+    offered = [search.measured(values)["latency_ms"] for values in search.fresh().proposals(search.trials, START)]
+    assert np.median(offered) < min(one.found["latency_ms"] for one in search.trials if one.found)
+
+
+def test_a_bound_from_both_sides_is_kept(decoder):
+    between = [bound("latency_ms", ">=", 6.0), bound("latency_ms", "<=", 6.5)]  # one network in fifty
+    search = Search(decoder, bounds=between, measured=("accuracy", "latency_ms")).go_on(30)
+    late = [6.0 <= trial.found["latency_ms"] <= 6.5 for trial in search.trials[15:]]
+    assert np.mean(late) >= 0.6
+
+
+def test_where_all_networks_cost_the_same_accuracy_decides(decoder_of, nobody):
+    """Of a space in which activation and drop path alone can be chosen, no choice costs anything."""
+    stage = {"block": "conv", "repeats": 1, "channels": 8, "kernel": 3, "act": ["relu", "silu", "gelu", "mish"]}
+    decoder = decoder_of(input={"shape": [3, 16, 16], "classes": 10}, stages=[stage] * 3,
+                         network={"stem": {"channels": 8}, "head": {"channels": 0}})
+    search = Search(decoder, objectives={"accuracy": "maximize", "params": "minimize"})
+    search.measured = lambda values: {"accuracy": sum(value == "mish" for value in values.values())}
+    assert len(set(search.go_on(20).costs("params"))) == 1
+    assert max(trial.found["accuracy"] for trial in search.trials) == 3
+    assert np.mean([trial.found["accuracy"] for trial in search.trials[START:]]) > 1
+
+
+def test_values_that_differ_by_rounding_alone_can_be_modelled(decoder):
+    search = Search(decoder)
+    search.measured = lambda values: {"accuracy": 0.9 + (len(search.trials) % 3) * 2.0**-53}
+    assert len({trial.found["accuracy"] for trial in search.go_on(14).trials}) > 1
+
+
 def test_objectives_that_are_all_free_need_no_model(decoder, nobody):
     search = Search(decoder, objectives={"params": "minimize", "activations": "minimize"}, measured=()).go_on(5)
     rng = np.random.default_rng(0)

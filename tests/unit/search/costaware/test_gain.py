@@ -75,8 +75,20 @@ def test_of_four_objectives_the_gain_is_that_of_a_sample(rng):
     assert space.gain([unsure, *(Known(column) for column in candidates.T[1:])]) == pytest.approx(gain, abs=1e-3)
 
 
-def test_a_chance_is_never_quite_0_and_the_median_is_even():
-    belief = LogNormal(np.array([0.0, 5.0]), np.array([1.0, 0.1]), 1.0)
+def test_the_median_is_even_and_the_chance_of_an_interval_is_what_lies_in_it(rng):
+    belief = LogNormal(np.array([0.0, 5.0]), np.array([1.0, 0.5]), 1.0)
     assert belief.median == pytest.approx([2.0, 1 + np.exp(5)])
-    assert belief.chance_below(2.0) == pytest.approx([0.5, 1e-9])
-    assert (belief.chance_below(0.5) > 0).all()
+    for low, high in [(-np.inf, 2.0), (2.0, np.inf), (1.5, 3.0), (120.0, 200.0), (0.0, 2.5), (-np.inf, np.inf)]:
+        values = 1 + np.exp(belief.mean + belief.deviation * rng.standard_normal((200_000, 2)))
+        drawn = ((values >= low) & (values <= high)).mean(axis=0)
+        assert np.exp(belief.log_chance_between(low, high)) == pytest.approx(drawn, abs=5e-3)
+
+
+def test_chances_that_are_all_but_nothing_are_told_apart():
+    belief = LogNormal(np.array([3.0, 4.0]), np.array([0.05, 0.05]), 0.0)
+    for low, high in [(-np.inf, 1.0), (0.5, 1.0)]:
+        one, other = belief.log_chance_between(low, high)
+        assert other < one < np.log(1e-300)
+    one, other = belief.log_chance_between(1e6, np.inf)
+    assert one < other < np.log(1e-300)
+    assert np.isneginf(belief.log_chance_between(-np.inf, -1.0)).all()
