@@ -65,7 +65,9 @@ class Objective:
 
     @property
     def sampler(self) -> BaseSampler:
-        """The study's sampler. It proposes what `nas run` proposes after the same trials, seed and number."""
+        """The study's sampler. It proposes what `nas run` proposes after the same trials, seed and number, but for the
+        networks that `nas run` turns down by a predicted time: this one reads no database.
+        """
         return _FeasibleSampler(self._ready.spec, self._proposer)
 
     def __call__(self, trial: BaseTrial) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -63,13 +63,12 @@ class Watched:
         return found
 
     def _look(self, trial: FrozenTrial, record: TrialRecord | None, current: bool) -> Seen | None:
-        if not all(name in trial.params and _holds(distribution, trial.params[name])
-                   for name, distribution in self._distributions.items()):
+        values = self._values(trial)
+        if values is None:
             return None
         outcome = record.outcome if record else trial.user_attrs.get("outcome")
         if outcome in NOT_ITS_FAULT:
             return None
-        values = {name: trial.params[name] for name in self._distributions}
         if not (current and trial.state.is_finished()):
             return Seen(values, {}, "running")
         if record is not None:
@@ -82,10 +81,19 @@ class Watched:
         failed = trial.state == TrialState.FAIL or outcome == "stopped"
         return Seen(values, found, "failed" if failed else "finished")
 
-
-def _holds(distribution: BaseDistribution, value: Any) -> bool:
-    """Whether a value is one of the distribution's: a trial of someone else may have any under the same name."""
-    try:
-        return distribution._contains(distribution.to_internal_repr(value))
-    except ValueError:
-        return False
+    def _values(self, trial: FrozenTrial) -> Values | None:
+        """The choices, as the space writes them; None where they are not of it. A trial of someone else may have any
+        under the same name, and True or 1.0 where the space has 1.
+        """
+        values = {}
+        for name, distribution in self._distributions.items():
+            if name not in trial.params:
+                return None
+            try:
+                place = distribution.to_internal_repr(trial.params[name])
+            except ValueError:
+                return None
+            if not distribution._contains(place):
+                return None
+            values[name] = distribution.to_external_repr(place)
+        return values

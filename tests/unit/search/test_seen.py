@@ -115,3 +115,11 @@ def test_of_a_trial_that_someone_else_made_among_ours_optuna_says_what_was_found
     add()
     found = watched.trials(study, {0: record(0, None, "COMPLETE")})
     assert found == [Seen(VALUES, {"accuracy": 0.9, "params": 1000.0}, "finished")]
+
+
+def test_choices_that_others_write_differently_are_read_as_the_space_writes_them(study, watched):
+    params = {"stage0.repeats": True, "stage0.channels": 8.0, "stage0.kernel": 3}
+    study.add_trial(create_trial(state=TrialState.COMPLETE, values=[0.9, 1000.0], params=params,
+                                 distributions={key: CategoricalDistribution([params[key]]) for key in params}))
+    (seen,) = watched.trials(study)
+    assert [(type(value), value) for value in seen.values.values()] == [(int, 1), (int, 8), (int, 3)]
